@@ -1,0 +1,52 @@
+"""Bayne (Bayesian Payne) measures stars: spectra in, posteriors out."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+#: Public names and the modules they live in; loaded on first use, so that importing bayne is quick.
+_HOMES = {
+    "Flag": "flags",
+    "BayneError": "errors",
+    "ReadError": "errors",
+    "Spectrum": "spectrum",
+    "Instrument": "instrument",
+    "load_instrument": "instrument",
+    "read_spectrum": "surveys",
+    "load_emulator": "emulators",
+    "fit_star": "inference",
+    "FitResult": "inference",
+    "load_result": "inference",
+    "report": "report",
+}
+
+__all__ = [*_HOMES, "__version__"]
+
+if TYPE_CHECKING:
+    from .emulators import load_emulator as load_emulator
+    from .errors import BayneError as BayneError
+    from .errors import ReadError as ReadError
+    from .flags import Flag as Flag
+    from .inference import FitResult as FitResult
+    from .inference import fit_star as fit_star
+    from .inference import load_result as load_result
+    from .instrument import Instrument as Instrument
+    from .instrument import load_instrument as load_instrument
+    from .report import report as report
+    from .spectrum import Spectrum as Spectrum
+    from .surveys import read_spectrum as read_spectrum
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bayne' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,157 @@
+"""The card of an emulator: what its labels, wavelengths, domain and errors are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import ConvexHull
+
+from ..errors import BayneError, ReadError, did_you_mean
+
+#: Labels whose training domain is a convex hull rather than a box.
+HULL_LABELS = ("teff", "logg", "fe_h")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a user must know of an emulator; stored as JSON beside the weights.
+
+    Parameters
+    ----------
+    name
+        Short name.
+    network
+        Registered name of the architecture, such as ``"payne"``.
+    labels, units
+        Names and units of the inputs, in the network's order.
+    lower, upper
+        Training domain: a box, in the labels' units.
+    medium
+        Medium of the wavelengths as published: ``"vacuum"`` or ``"air"``.
+    resolution
+        R = λ/FWHM of the emulated spectra.
+    includes_pixel
+        Whether the emulated spectra are already averaged over the pixels of an instrument.
+    absorbs
+        Broadening operators of the forward model that one of the labels stands for, besides those of the
+        same name: a ``vmac`` trained to carry all broadening absorbs ``vsini``.
+    hull
+        Vertices (m, 3) of the training domain in (teff, logg, fe_h); empty where it is the box.
+    wavelength
+        How to find the wavelengths: ``{"file": ..., "key": ...}`` beside the card; empty where they are
+        stored with the weights.
+    solar_scale, grid_hash, citations, license
+        Solar abundances behind [X/H]; hash of the training grid; what to cite; terms of use.
+    held_out_error
+        Measured errors on spectra that were not trained on, by name.
+    """
+
+    name: str
+    network: str
+    labels: tuple[str, ...]
+    units: tuple[str, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    medium: str
+    resolution: float
+    includes_pixel: bool = False
+    absorbs: tuple[str, ...] = ()
+    hull: tuple[tuple[float, float, float], ...] = ()
+    wavelength: dict[str, str] = field(default_factory=dict)
+    solar_scale: str = "not stated"
+    grid_hash: str = ""
+    citations: tuple[str, ...] = ()
+    license: str = ""
+    held_out_error: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.labels)
+        for what in ("units", "lower", "upper"):
+            if len(getattr(self, what)) != n:
+                raise BayneError(f"card {self.name!r}: {n} labels but {len(getattr(self, what))} {what}")
+        if len(set(self.labels)) != n:
+            raise BayneError(f"card {self.name!r}: label names must differ, got {list(self.labels)}")
+        for label, low, high in zip(self.labels, self.lower, self.upper, strict=True):
+            if not low < high:
+                raise BayneError(f"card {self.name!r}: {label} has the empty domain {low} to {high}")
+        if self.medium not in ("vacuum", "air"):
+            raise BayneError(f"card {self.name!r}: medium is {self.medium!r}; say 'vacuum' or 'air'")
+        if not self.resolution > 0:
+            raise BayneError(f"card {self.name!r}: resolution must be a positive R = λ/FWHM")
+
+    @cached_property
+    def walls(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Half-spaces of the hull: ``A @ labels <= b`` for all l labels, A (m, l), b (m,).
+
+        Each row is scaled so that its violation reads in units of the hull's extent. Empty without a hull.
+        """
+        width = np.array(self.upper) - np.array(self.lower)
+        if not self.hull:
+            return np.zeros((0, len(self.labels))), np.zeros(0)
+        where = [self.labels.index(name) for name in HULL_LABELS]
+        unit = ConvexHull((np.array(self.hull) - np.array(self.lower)[where]) / width[where]).equations
+        a = np.zeros((len(unit), len(self.labels)))
+        a[:, where] = unit[:, :3] / width[where]
+        return a, -unit[:, 3] + a @ np.array(self.lower)
+
+    def contains(self, labels: ArrayLike) -> NDArray[np.bool_]:
+        """Whether label vectors (..., l) lie in the training domain; shape (...)."""
+        x = np.asarray(labels, dtype=np.float64)
+        inside = np.all((x >= self.lower) & (x <= self.upper), axis=-1)
+        a, b = self.walls
+        return np.asarray(inside & np.all(x @ a.T <= b + 1e-9, axis=-1))
+
+    def to_json(self) -> str:
+        """The card as JSON text."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_dict(cls, table: dict[str, Any], source: str) -> Card:
+        """Card from decoded JSON.
+
+        Raises
+        ------
+        ReadError
+            A field is missing or unknown; the message names it and `source`.
+        """
+        known = {f.name: f for f in fields(cls)}
+        for key in table:
+            if key not in known:
+                raise ReadError(f"{source}: unknown card field {key!r}. {did_you_mean(key, known)}")
+        required = ("name", "network", "labels", "units", "lower", "upper", "medium", "resolution")
+        missing = [key for key in required if key not in table]
+        if missing:
+            raise ReadError(f"{source}: the card lacks {', '.join(missing)}")
+        values = dict(table)
+        for key in ("labels", "units", "lower", "upper", "absorbs", "citations"):
+            if key in values:
+                values[key] = tuple(values[key])
+        if "hull" in values:
+            values["hull"] = tuple(tuple(row) for row in values["hull"])
+        return cls(**values)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Card:
+        """Card from a JSON file.
+
+        Raises
+        ------
+        ReadError
+            The file is missing, is not JSON, or is not a card.
+        """
+        path = Path(path)
+        try:
+            table = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ReadError(f"{path}: no such card") from None
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ReadError(f"{path}: not a JSON card ({error})") from None
+        if not isinstance(table, dict):
+            raise ReadError(f"{path}: a card is a JSON object")
+        return cls.from_dict(table, str(path))

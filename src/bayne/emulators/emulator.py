@@ -1,0 +1,170 @@
+"""An emulator: a network, its weights, its wavelengths and its card."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.interpolate import CubicSpline
+
+from ..errors import BayneError
+from ..spectrum import FloatArray
+from .card import Card
+from .networks import Network, Params
+
+#: A step this much wider than the median step separates two windows of a wavelength grid.
+GAP = 3.0
+
+
+@dataclass(frozen=True)
+class ErrorModel:
+    """Covariance of an emulator's error in normalised flux: low rank plus diagonal.
+
+    Parameters
+    ----------
+    basis
+        (k, p) correlated part: the covariance is ``basis.T @ basis + diag(sigma**2)``.
+    sigma
+        (p,) standard deviation of what is uncorrelated between pixels.
+    """
+
+    basis: FloatArray
+    sigma: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Emulator:
+    """Predicts normalised spectra from labels.
+
+    Parameters
+    ----------
+    network
+        The architecture, a pure function.
+    params
+        Its weights.
+    wavelength
+        (p,) vacuum Å, increasing.
+    card
+        Labels, domain, resolution, provenance.
+    error
+        Covariance of the emulator's own error; None where it was never measured.
+    """
+
+    network: Network
+    params: Params
+    wavelength: FloatArray
+    card: Card
+    error: ErrorModel | None = None
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the labels, in order."""
+        return self.card.labels
+
+    @property
+    def label_units(self) -> tuple[str, ...]:
+        """Units of the labels, in order."""
+        return self.card.units
+
+    @property
+    def lower(self) -> FloatArray:
+        """(l,) lower ends of the training domain."""
+        return np.array(self.card.lower)
+
+    @property
+    def upper(self) -> FloatArray:
+        """(l,) upper ends of the training domain."""
+        return np.array(self.card.upper)
+
+    @property
+    def resolution(self) -> float:
+        """R = λ/FWHM of the emulated spectra."""
+        return self.card.resolution
+
+    @property
+    def segment(self) -> np.ndarray:
+        """(p,) number of the contiguous window that each pixel belongs to."""
+        step = np.diff(np.log(self.wavelength))
+        return np.concatenate([[0], np.cumsum(step > GAP * np.median(step))])
+
+    def contains(self, labels: ArrayLike) -> np.ndarray:
+        """Whether label vectors (..., l) lie in the training domain; shape (...)."""
+        return self.card.contains(self._checked(labels))
+
+    def flux(self, labels: ArrayLike, wavelength: ArrayLike | None = None) -> np.ndarray:
+        """Normalised flux for labels inside the training domain.
+
+        Parameters
+        ----------
+        labels
+            (..., l) in the order of `label_names`.
+        wavelength
+            (q,) vacuum Å; None for the emulator's own grid. Other wavelengths are reached by a cubic spline
+            inside each window, never across a gap.
+
+        Returns
+        -------
+        array
+            (..., p) or (..., q) float32.
+
+        Raises
+        ------
+        BayneError
+            Labels outside the training domain or of the wrong number; wavelengths outside the windows.
+        """
+        x = self._checked(labels)
+        if not np.all(self.contains(x)):
+            out = x[~self.contains(x)].reshape(-1, x.shape[-1])[0]
+            told = [
+                f"{name} = {value:g} (domain {low:g} to {high:g})"
+                for name, value, low, high in zip(self.label_names, out, self.lower, self.upper, strict=True)
+                if not low <= value <= high
+            ]
+            raise BayneError(
+                f"labels outside the domain of {self.card.name!r}: " + (", ".join(told) or "outside the hull")
+            )
+        flat = jnp.asarray(x.reshape(-1, x.shape[-1]))
+        own = np.asarray(_flux(self.network, self.params, flat)).reshape(*x.shape[:-1], -1)
+        return own if wavelength is None else self._at(own, np.asarray(wavelength, dtype=np.float64))
+
+    def _checked(self, labels: ArrayLike) -> FloatArray:
+        x = np.asarray(labels, dtype=np.float64)
+        if x.ndim == 0 or x.shape[-1] != len(self.label_names):
+            raise BayneError(
+                f"labels of shape {x.shape}: the last axis must hold the {len(self.label_names)} labels "
+                f"{', '.join(self.label_names)}"
+            )
+        return x
+
+    def _at(self, flux: np.ndarray, wavelength: FloatArray) -> np.ndarray:
+        out = np.full((*flux.shape[:-1], wavelength.size), np.nan, dtype=np.float32)
+        segment = self.segment
+        for k in np.unique(segment):
+            own = self.wavelength[segment == k]
+            inside = (wavelength >= own[0]) & (wavelength <= own[-1])
+            if own.size > 3:
+                out[..., inside] = CubicSpline(own, flux[..., segment == k], axis=-1)(wavelength[inside])
+        if np.any(np.isnan(out[..., :])):
+            raise BayneError(
+                f"wavelengths outside the windows of {self.card.name!r}: "
+                + ", ".join(f"{a:.1f}-{b:.1f}" for a, b in self.windows())
+                + " vacuum Å"
+            )
+        return out
+
+    def windows(self) -> list[tuple[float, float]]:
+        """First and last wavelength (vacuum Å) of every window."""
+        segment = self.segment
+        return [
+            (float(self.wavelength[segment == k][0]), float(self.wavelength[segment == k][-1]))
+            for k in np.unique(segment)
+        ]
+
+
+@partial(jax.jit, static_argnums=0)
+def _flux(network: Network, params: Params, labels: jax.Array) -> jax.Array:
+    return jax.lax.map(partial(network, params), labels, batch_size=16)

@@ -1,0 +1,151 @@
+"""Emulators from files and to files."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from ..errors import ReadError, did_you_mean
+from ..spectrum import to_vacuum
+from .card import Card
+from .emulator import Emulator, ErrorModel
+from .networks import network
+
+
+def shipped() -> dict[str, Path]:
+    """Names and folders of the emulators that come with the package."""
+    root = Path(str(files("bayne"))) / "emulators" / "weights"
+    return {p.parent.name: p.parent for p in sorted(root.glob("*/card.json"))}
+
+
+def load_emulator(source: str | Path, card: str | Path | Mapping[str, Any] | Card | None = None) -> Emulator:
+    """Load an emulator.
+
+    Parameters
+    ----------
+    source
+        Name of one that comes with the package; a folder with ``card.json`` and ``weights.safetensors``;
+        or a published ``.npz`` of The Payne or of binspec.
+    card
+        For published files: the card, as a JSON file, a mapping or a `Card`.
+
+    Returns
+    -------
+    Emulator
+
+    Raises
+    ------
+    ReadError
+        Nothing is found, the card is missing or wrong, arrays hold objects or disagree with the card.
+    """
+    names = shipped()
+    path = names.get(str(source), Path(source))
+    if not path.exists():
+        raise ReadError(f"{source}: no such emulator, folder or file. {did_you_mean(str(source), names)}")
+    if path.is_dir():
+        where = path / "card.json"
+        the_card = Card.read(where)
+        arrays = _safetensors(path / "weights.safetensors")
+    elif path.suffix == ".npz":
+        if card is None:
+            raise ReadError(
+                f"{path}: a published network needs a card that names its labels, units, wavelengths, medium and "
+                "resolution: load_emulator(path, card='card.json')"
+            )
+        where = Path(card) if isinstance(card, str | os.PathLike) else path
+        the_card = _card(card, str(path))
+        arrays = read_npz(path)
+    else:
+        raise ReadError(f"{path}: give a folder with card.json and weights.safetensors, or an .npz with a card")
+    return _assemble(the_card, arrays, where, path)
+
+
+def _card(card: str | Path | Mapping[str, Any] | Card, source: str) -> Card:
+    if isinstance(card, Card):
+        return card
+    if isinstance(card, Mapping):
+        return Card.from_dict(dict(card), f"card given for {source}")
+    return Card.read(card)
+
+
+def _assemble(card: Card, arrays: dict[str, np.ndarray], where: Path, path: Path) -> Emulator:
+    kind, params = network(card.network).decode(arrays, card)
+    if card.wavelength:
+        other = Path(card.wavelength["file"])
+        other = next((p for p in (where.parent / other, path.parent / other) if p.exists()), other)
+        found = read_npz(other)
+        key = card.wavelength.get("key", "wavelength")
+        if key not in found:
+            raise ReadError(f"{other}: no array {key!r}; found {', '.join(sorted(found))}")
+        raw = found[key]
+    elif "wavelength" in arrays:
+        raw = arrays["wavelength"]
+    else:
+        raise ReadError(f"{path}: no array 'wavelength', and the card does not say where the wavelengths are")
+    wavelength = to_vacuum(raw, card.medium)
+    if wavelength.ndim != 1 or not np.all(np.diff(wavelength) > 0):
+        raise ReadError(f"{path}: wavelengths must be one-dimensional and increasing")
+    error = None
+    if "error_basis" in arrays:
+        error = ErrorModel(arrays["error_basis"].astype(np.float64), arrays["error_sigma"].astype(np.float64))
+    emulator = Emulator(kind, {k: jnp.asarray(v) for k, v in params.items()}, wavelength, card, error)
+    middle = 0.5 * (emulator.lower + emulator.upper)
+    pixels = emulator.network(emulator.params, jnp.asarray(middle)).shape[0]
+    if pixels != wavelength.size:
+        raise ReadError(f"{path}: the network gives {pixels} pixels but there are {wavelength.size} wavelengths")
+    return emulator
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """Numeric arrays of an ``.npz``; object arrays and pickles are refused, nothing is executed.
+
+    Raises
+    ------
+    ReadError
+        The file is missing, damaged, or holds objects.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except FileNotFoundError:
+        raise ReadError(f"{path}: no such file") from None
+    except ValueError as error:
+        if "pickle" in str(error):
+            raise ReadError(f"{path}: holds pickled objects, which are never executed; save plain arrays") from None
+        raise ReadError(f"{path}: not a readable .npz ({error})") from None
+    except (zipfile.BadZipFile, OSError, EOFError, AttributeError) as error:
+        raise ReadError(f"{path}: not a readable .npz ({error})") from None
+
+
+def _safetensors(path: Path) -> dict[str, np.ndarray]:
+    try:
+        return load_file(path)
+    except (FileNotFoundError, SafetensorError) as error:
+        raise ReadError(f"{path}: not a readable safetensors file ({error})") from None
+
+
+def save_emulator(emulator: Emulator, folder: str | Path) -> Path:
+    """Write ``card.json`` and ``weights.safetensors`` into a folder, each by rename; returns the folder."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {k: np.asarray(v) for k, v in emulator.params.items()} | {"wavelength": emulator.wavelength}
+    if emulator.error is not None:
+        arrays |= {"error_basis": emulator.error.basis, "error_sigma": emulator.error.sigma}
+    table = json.loads(emulator.card.to_json()) | {"wavelength": {}, "medium": "vacuum"}
+    weights = folder / ".weights.safetensors.part"
+    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, weights)
+    text = folder / ".card.json.part"
+    text.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+    weights.replace(folder / "weights.safetensors")
+    text.replace(folder / "card.json")
+    return folder

@@ -1,0 +1,69 @@
+"""Registry of network architectures: what is needed to add one is in `Network`."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from typing import ClassVar
+
+import jax
+import numpy as np
+
+from ..errors import BayneError, did_you_mean
+from .card import Card
+
+Params = Mapping[str, jax.Array]
+
+
+class Network(abc.ABC):
+    """An architecture: a pure function from labels to normalised flux.
+
+    A network holds no arrays: everything trained is in `params`, an argument of compiled functions.
+    Instances are frozen dataclasses, so that they hash and compare by their settings. To add one, write a
+    subclass in a file of its own, decorate it with `register`, and import it in ``emulators/__init__.py``;
+    the conformance test then covers it.
+    """
+
+    name: ClassVar[str]
+
+    @abc.abstractmethod
+    def __call__(self, params: Params, labels: jax.Array) -> jax.Array:
+        """Normalised flux (p,) on the network's own wavelengths for one label vector (l,), in float32."""
+
+    @classmethod
+    @abc.abstractmethod
+    def decode(cls, arrays: Mapping[str, np.ndarray], card: Card) -> tuple[Network, dict[str, np.ndarray]]:
+        """Network and float32 parameters from the arrays of a file.
+
+        Raises
+        ------
+        ReadError
+            An array is missing, or its shape disagrees with the card or the other arrays.
+        """
+
+    @classmethod
+    @abc.abstractmethod
+    def example(cls, card: Card, pixels: int, seed: int) -> dict[str, np.ndarray]:
+        """Arrays of a small random network that `decode` accepts: for conformance tests and first steps."""
+
+
+NETWORKS: dict[str, type[Network]] = {}
+
+
+def register(cls: type[Network]) -> type[Network]:
+    """Class decorator that makes a network known under its `name`."""
+    NETWORKS[cls.name] = cls
+    return cls
+
+
+def network(name: str) -> type[Network]:
+    """Registered network class of a name.
+
+    Raises
+    ------
+    BayneError
+        No such network; the likely name is given.
+    """
+    if name not in NETWORKS:
+        raise BayneError(f"unknown network {name!r}. {did_you_mean(name, NETWORKS)}")
+    return NETWORKS[name]

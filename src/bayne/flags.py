@@ -1,0 +1,86 @@
+"""The flags a result can carry: one bit each, with a sentence for people."""
+
+from __future__ import annotations
+
+from enum import IntFlag
+
+
+class Flag(IntFlag):
+    """Bitmask of everything a user should know about a fit.
+
+    The value of a bit never changes: catalogues store it. Bits in `BAD` mean that the numbers must not
+    be used without looking; the others are warnings.
+    """
+
+    # warnings
+    ERRORS_ESTIMATED = 1 << 0
+    RV_AS_OBSERVED = 1 << 1
+    NO_EMULATOR_ERROR = 1 << 2
+    NEAR_EDGE = 1 << 3
+    PIXELS_LOST = 1 << 4
+    NONFINITE_MASKED = 1 << 5
+    JITTER_LARGE = 1 << 6
+    RESIDUALS_CORRELATED = 1 << 7
+    STRONG_RESIDUAL = 1 << 8
+    DIVERGENCES = 1 << 9
+    LOW_EBFMI = 1 << 10
+    TREE_DEPTH = 1 << 11
+    PRIOR_DOMINATED = 1 << 12
+    BROADENING_REPLACED = 1 << 13
+    MAP_ONLY = 1 << 14
+    # bad: the numbers must not be used as they are
+    NO_PIXELS = 1 << 32
+    NO_OVERLAP = 1 << 33
+    OUTSIDE_DOMAIN = 1 << 34
+    BAD_FIT = 1 << 35
+    DOUBLE_LINED = 1 << 36
+    NOT_CONVERGED = 1 << 37
+    RV_UNCERTAIN = 1 << 38
+    RV_AT_EDGE = 1 << 39
+    TOO_SHARP = 1 << 40
+    FAILED = 1 << 41
+
+    @property
+    def bad(self) -> Flag:
+        """The bits of this value that forbid using the numbers as they are."""
+        return self & BAD
+
+    def sentences(self) -> list[str]:
+        """One sentence for every bit that is set, in the order of the bits."""
+        return [SENTENCES[bit] for bit in Flag if bit in self]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the bits that are set."""
+        return [bit.name or "" for bit in Flag if bit in self]
+
+
+BAD = Flag(sum(bit for bit in Flag if bit >= 1 << 32))
+
+SENTENCES: dict[Flag, str] = {
+    Flag.ERRORS_ESTIMATED: "The file has no errors: the noise was estimated from the spectrum itself.",
+    Flag.RV_AS_OBSERVED: "The barycentric correction is unknown: rv is as observed.",
+    Flag.NO_EMULATOR_ERROR: "The emulator states no error of its own: it was counted as zero.",
+    Flag.NEAR_EDGE: "A label lies near the edge of the emulator's domain: its posterior is cut there.",
+    Flag.PIXELS_LOST: "Some pixels lie too near the ends of the emulator's windows and were left out.",
+    Flag.NONFINITE_MASKED: "Pixels that were not finite or had negative errors were masked.",
+    Flag.JITTER_LARGE: "The scatter about the model is much larger than the quoted errors: jitter absorbs it.",
+    Flag.RESIDUALS_CORRELATED: "Neighbouring residuals are correlated: the model misses something wider than a pixel.",
+    Flag.STRONG_RESIDUAL: "A window of the spectrum is fitted far worse than the rest.",
+    Flag.DIVERGENCES: "Some transitions of the sampler diverged.",
+    Flag.LOW_EBFMI: "The sampler explored the energy slowly (E-BFMI below 0.3).",
+    Flag.TREE_DEPTH: "The sampler often reached its greatest tree depth.",
+    Flag.PRIOR_DOMINATED: "For at least one label the data say little beyond the prior.",
+    Flag.BROADENING_REPLACED: "The network has a broadening label of its own: the operator it stands for was left off.",
+    Flag.MAP_ONLY: "Only the maximum was computed: errors are the Cramér-Rao bound.",
+    Flag.NO_PIXELS: "No usable pixel is left after masking.",
+    Flag.NO_OVERLAP: "The spectrum does not meet the emulator's wavelengths.",
+    Flag.OUTSIDE_DOMAIN: "The best fit lies on the edge of the emulator's domain: the star is probably outside.",
+    Flag.BAD_FIT: "The model does not fit the spectrum.",
+    Flag.DOUBLE_LINED: "The cross-correlation has a second peak: the star may be a double-lined binary.",
+    Flag.NOT_CONVERGED: "The chains did not converge (rank R-hat or effective sample size).",
+    Flag.RV_UNCERTAIN: "The cross-correlation has no peak that stands out: the radial velocity is not determined.",
+    Flag.RV_AT_EDGE: "The radial velocity lies at the end of the range that was searched.",
+    Flag.TOO_SHARP: "The instrument is sharper than the emulator.",
+    Flag.FAILED: "The computation failed.",
+}

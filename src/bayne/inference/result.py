@@ -1,0 +1,300 @@
+"""What a fit returns, saved to NetCDF and loaded back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import arviz as az
+import numpy as np
+import xarray as xr
+from astropy.table import Table
+
+from ..errors import ReadError
+from ..flags import Flag
+from ..labels import over_hydrogen, unit
+from ..spectrum import FloatArray
+
+#: Version of the result file; files of another version are refused by name.
+FORMAT = 1
+
+COLUMNS = ("median", "mean", "std", "q16", "q84", "rhat", "ess_bulk", "ess_tail", "crb", "prior_std")
+
+
+@dataclass(frozen=True)
+class ArmFit:
+    """The fit on the pixels of one arm. All arrays are (n,) and in the order of the observed pixels.
+
+    Parameters
+    ----------
+    name
+        Name of the arm.
+    wavelength
+        Vacuum Å, in the frame of the file.
+    flux, sigma
+        As observed; sigma is the photon error (NaN where the pixel was masked in the file).
+    model
+        Best-fit model with the continuum, NaN where the pixel was not used.
+    continuum
+        Best-fit continuum, in the units of the flux.
+    total_sigma
+        Photon error, jitter and the uncorrelated emulator error in quadrature.
+    used
+        Whether the pixel entered the fit.
+    """
+
+    name: str
+    wavelength: FloatArray
+    flux: FloatArray
+    sigma: FloatArray
+    model: FloatArray
+    continuum: FloatArray
+    total_sigma: FloatArray
+    used: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """Posterior of one star, with the bound, the picture and the reasons.
+
+    Parameters
+    ----------
+    id, method
+        Identity of the spectrum; ``"nuts"``, ``"laplace"`` or ``"map"``.
+    flags
+        `bayne.Flag`; `ok` is False when any bad bit is set.
+    messages
+        Sentences for people: the flags in words, and what they cannot say (numbers, label names).
+    names
+        (n_free,) everything sampled: labels, velocities, nuisances such as ``jitter_blue``.
+    label_names
+        The labels and velocities among `names`, then the fixed ones: the rows users ask for.
+    map, prior_std
+        (n_free,) posterior maximum in label space; standard deviation of the prior.
+    fixed
+        Values of labels that were not free.
+    fisher_covariance
+        (n_free, n_free) inverse of the Fisher matrix at the maximum, priors included.
+    crb
+        (n_free,) Cramér-Rao bound without priors on labels; inf where the data do not constrain a parameter.
+    label_flags
+        Flags of single labels by name (`NEAR_EDGE`, `OUTSIDE_DOMAIN`, `PRIOR_DOMINATED`, ...).
+    idata
+        ArviZ InferenceData: posterior (one variable per name), sample_stats, observed_data.
+    arms
+        See `ArmFit`.
+    diagnostics
+        Numbers behind the flags: chi2, n_pixels, n_lost, jitter ratio, autocorrelation, E-BFMI, seconds...
+    ccf_velocity, ccf
+        (v,) km/s in the frame of the file, and the normalised cross-correlation that started the fit.
+    provenance
+        Input, emulator card, settings, versions, seed.
+    """
+
+    id: str
+    method: str
+    flags: Flag
+    messages: tuple[str, ...]
+    names: tuple[str, ...]
+    label_names: tuple[str, ...]
+    map: FloatArray
+    prior_std: FloatArray
+    fixed: dict[str, float]
+    fisher_covariance: FloatArray
+    crb: FloatArray
+    label_flags: dict[str, Flag]
+    idata: az.InferenceData
+    arms: tuple[ArmFit, ...]
+    diagnostics: dict[str, float]
+    ccf_velocity: FloatArray
+    ccf: FloatArray
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """False when any bad bit is set."""
+        return not self.flags.bad
+
+    @property
+    def best_fit(self) -> tuple[FloatArray, ...]:
+        """Model on the observed pixels of every arm, with the continuum; NaN where a pixel was not used."""
+        return tuple(arm.model for arm in self.arms)
+
+    def draws(self, name: str) -> FloatArray:
+        """(chain, draw) posterior draws of a sampled label or a derived [X/H]."""
+        posterior = self.idata.posterior
+        if name in posterior:
+            return np.asarray(posterior[name].values, dtype=np.float64)
+        over, iron = over_hydrogen(self.label_names)[name]
+        return self._values(over) + self._values(iron)
+
+    def _values(self, name: str) -> FloatArray:
+        shape = (self.idata.posterior.sizes["chain"], self.idata.posterior.sizes["draw"])
+        return np.full(shape, self.fixed[name]) if name in self.fixed else self.draws(name)
+
+    @property
+    def covariance(self) -> FloatArray:
+        """(n_free, n_free) posterior covariance in the order of `names`; the Fisher one for ``"map"``."""
+        if self.method == "map":
+            return self.fisher_covariance
+        stacked = np.stack([self.draws(name).ravel() for name in self.names])
+        if not np.all(np.isfinite(stacked)):
+            return np.full((len(self.names),) * 2, np.nan)
+        return np.atleast_2d(np.cov(stacked))
+
+    @property
+    def table(self) -> Table:
+        """One row per label, velocity, nuisance and derived [X/H]; column ``unit`` and those of `COLUMNS`, ``flag``."""
+        rows = []
+        index = {name: i for i, name in enumerate(self.names)}
+        derived = over_hydrogen(self.label_names)
+        nuisances = [name for name in self.names if name not in self.label_names]
+        for name in (*self.label_names, *derived, *nuisances):
+            parts = [index[p] for p in derived.get(name, (name,)) if p in index]
+            rows.append(
+                {"label": name, "unit": unit(name)}
+                | self._summary(name, parts)
+                | {"flag": int(self.label_flags.get(name, Flag(0)))}
+            )
+        return Table(rows=rows, names=["label", "unit", *COLUMNS, "flag"])
+
+    def _summary(self, name: str, parts: list[int]) -> dict[str, float]:
+        nan = dict.fromkeys(COLUMNS, np.nan)
+        if not parts:
+            return nan | {"median": self.fixed[name], "mean": self.fixed[name], "std": 0.0}
+        values = self.draws(name)
+        bound = self.crb[parts[0]] if len(parts) == 1 else self.diagnostics.get(f"crb_{name}", np.nan)
+        prior = self.prior_std[parts[0]] if len(parts) == 1 else float(np.hypot(*self.prior_std[parts]))
+        if not np.all(np.isfinite(values)):
+            return nan | {"crb": bound, "prior_std": prior}
+        if self.method == "map":
+            sd = float(np.sqrt(self.fisher_covariance[np.ix_(parts, parts)].sum()))
+            value = float(values.mean())
+            q = {"median": value, "mean": value, "std": sd, "q16": value - sd, "q84": value + sd}
+            return nan | q | {"crb": bound, "prior_std": prior}
+        low, middle, high = np.quantile(values, [0.158655, 0.5, 0.841345])
+        numbers = {"median": middle, "mean": values.mean(), "std": values.std(ddof=1), "q16": low, "q84": high}
+        numbers |= {"crb": bound, "prior_std": prior, "rhat": np.nan, "ess_bulk": np.nan, "ess_tail": np.nan}
+        if self.method == "nuts":
+            numbers["rhat"] = float(az.rhat(values, method="rank"))
+            numbers["ess_bulk"] = float(az.ess(values, method="bulk"))
+            numbers["ess_tail"] = float(az.ess(values, method="tail"))
+        return numbers
+
+    def save(self, path: str | Path, overwrite: bool = False) -> Path:
+        """Write the result as one NetCDF file, by rename.
+
+        Raises
+        ------
+        FileExistsError
+            The file is there and `overwrite` is False.
+        """
+        path = Path(path)
+        if path.exists() and not overwrite:
+            raise FileExistsError(f"{path} exists; pass overwrite=True to replace it")
+        part = path.with_name(f".{path.name}.part")
+        groups: dict[str, xr.Dataset] = {name: self.idata[name] for name in self.idata.groups()}
+        groups["bayne"] = self._header()
+        for i, arm in enumerate(self.arms):
+            data = {
+                key: ("pixel", np.asarray(getattr(arm, key)))
+                for key in ("wavelength", "flux", "sigma", "model", "continuum", "total_sigma")
+            }
+            data["used"] = ("pixel", arm.used.astype(np.int8))
+            groups[f"arm_{i}"] = xr.Dataset(data, attrs={"name": arm.name})
+        part.unlink(missing_ok=True)
+        for name, dataset in groups.items():
+            dataset.to_netcdf(part, mode="a" if part.exists() else "w", group=name, engine="h5netcdf")
+        part.replace(path)
+        return path
+
+    def _header(self) -> xr.Dataset:
+        text = {
+            "id": self.id,
+            "method": self.method,
+            "flags": int(self.flags),
+            "messages": list(self.messages),
+            "names": list(self.names),
+            "label_names": list(self.label_names),
+            "fixed": self.fixed,
+            "label_flags": {k: int(v) for k, v in self.label_flags.items()},
+            "diagnostics": self.diagnostics,
+            "provenance": self.provenance,
+        }
+        return xr.Dataset(
+            {
+                "map": ("parameter", self.map),
+                "prior_std": ("parameter", self.prior_std),
+                "crb": ("parameter", self.crb),
+                "fisher_covariance": (("parameter", "parameter_"), self.fisher_covariance),
+                "ccf_velocity": ("velocity", self.ccf_velocity),
+                "ccf": ("velocity", self.ccf),
+            },
+            attrs={"format": FORMAT, "header": json.dumps(text)},
+        )
+
+
+def load_result(path: str | Path) -> FitResult:
+    """Read a result that `FitResult.save` wrote.
+
+    Raises
+    ------
+    ReadError
+        The file is missing, damaged, not a result, or of another format version.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ReadError(f"{path}: no such file")
+    try:
+        header = xr.load_dataset(path, group="bayne", engine="h5netcdf")
+    except (OSError, ValueError, KeyError) as error:
+        raise ReadError(f"{path}: not a Bayne result ({error})") from None
+    if header.attrs.get("format") != FORMAT:
+        raise ReadError(
+            f"{path}: result format {header.attrs.get('format')}, this version reads {FORMAT}; "
+            "fit again, or load it with the Bayne version named in its provenance"
+        )
+    text = json.loads(header.attrs["header"])
+    try:
+        return _from_file(path, header, text)
+    except (OSError, ValueError, KeyError) as error:
+        raise ReadError(f"{path}: damaged result ({error})") from None
+
+
+def _from_file(path: Path, header: xr.Dataset, text: dict[str, Any]) -> FitResult:
+    import h5py
+
+    with h5py.File(path) as file:
+        groups = list(file)
+    arms = []
+    for i in range(sum(name.startswith("arm_") for name in groups)):
+        data = xr.load_dataset(path, group=f"arm_{i}", engine="h5netcdf")
+        arrays = {k: data[k].values for k in ("wavelength", "flux", "sigma", "model", "continuum", "total_sigma")}
+        arms.append(ArmFit(name=str(data.attrs["name"]), used=data["used"].values.astype(bool), **arrays))
+    kept = {
+        name: xr.load_dataset(path, group=name, engine="h5netcdf")
+        for name in groups
+        if name != "bayne" and not name.startswith("arm_")
+    }
+    return FitResult(
+        id=text["id"],
+        method=text["method"],
+        flags=Flag(text["flags"]),
+        messages=tuple(text["messages"]),
+        names=tuple(text["names"]),
+        label_names=tuple(text["label_names"]),
+        map=header["map"].values,
+        prior_std=header["prior_std"].values,
+        fixed=text["fixed"],
+        fisher_covariance=header["fisher_covariance"].values,
+        crb=header["crb"].values,
+        label_flags={k: Flag(v) for k, v in text["label_flags"].items()},
+        idata=az.InferenceData(**kept),
+        arms=tuple(arms),
+        diagnostics=text["diagnostics"],
+        ccf_velocity=header["ccf_velocity"].values,
+        ccf=header["ccf"].values,
+        provenance=text["provenance"],
+    )

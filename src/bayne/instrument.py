@@ -1,0 +1,138 @@
+"""Instrument profiles: what a spectrograph's data look like, from data files with their sources."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .errors import BayneError, did_you_mean
+from .spectrum import FloatArray, GaussianLSF
+
+
+@dataclass(frozen=True)
+class InstrumentArm:
+    """One arm of an instrument.
+
+    Parameters
+    ----------
+    name
+        As the reader names the arm of a spectrum.
+    wavelength
+        First and last wavelength, Å in the profile's medium.
+    pixel
+        Typical pixel, Å (or km/s where `sampling` of the instrument is ``"log"``).
+    resolution
+        Nodes (λ, R) of the resolving power R = λ/FWHM; one node where it is constant.
+    """
+
+    name: str
+    wavelength: tuple[float, float]
+    pixel: float
+    resolution: tuple[tuple[float, float], ...]
+
+    def lsf(self, wavelength: ArrayLike, scale_sigma: float) -> GaussianLSF:
+        """Gaussian LSF at the given vacuum wavelengths (Å): R interpolated linearly between its nodes."""
+        wave: FloatArray = np.asarray(wavelength, dtype=np.float64)
+        nodes = np.array(self.resolution)
+        return GaussianLSF(wave / np.interp(wave, nodes[:, 0], nodes[:, 1]), scale_sigma)
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """A spectrograph setup.
+
+    Parameters
+    ----------
+    name, description, source
+        Name used in calls; what it is; where the numbers come from.
+    medium
+        Medium of the wavelengths that its files and this profile state.
+    sampling
+        ``"linear"`` or ``"log"`` wavelength steps.
+    arms
+        See `InstrumentArm`.
+    continuum
+        Recommended Chebyshev order of the continuum per arm.
+    lsf_scale_sigma
+        Standard deviation of the prior on one factor on the LSF width; 0 where it is trusted.
+    mask_bits
+        Bit number of every named flag of the survey's mask.
+    bad_bits
+        Names of those that make a pixel bad.
+    """
+
+    name: str
+    description: str
+    source: str
+    medium: str
+    sampling: str
+    arms: tuple[InstrumentArm, ...]
+    continuum: int
+    lsf_scale_sigma: float = 0.0
+    mask_bits: dict[str, int] = field(default_factory=dict)
+    bad_bits: tuple[str, ...] = ()
+
+    def arm(self, name: str) -> InstrumentArm | None:
+        """The arm of this name; the only one where there is one; None where nothing fits."""
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        return self.arms[0] if len(self.arms) == 1 else None
+
+    def bad_pixels(self, mask: ArrayLike) -> np.ndarray:
+        """True where an integer mask of this survey has any bit of `bad_bits`, by name."""
+        value = 0
+        for name in self.bad_bits:
+            value |= 1 << self.mask_bits[name]
+        return (np.asarray(mask).astype(np.int64) & value) != 0
+
+
+def _profiles() -> Any:
+    return files("bayne").joinpath("surveys", "profiles")
+
+
+def instrument_names() -> list[str]:
+    """Names of the profiles that come with the package."""
+    return sorted(entry.name[:-5] for entry in _profiles().iterdir() if entry.name.endswith(".toml"))
+
+
+@cache
+def load_instrument(name: str) -> Instrument:
+    """Profile of an instrument by name, such as ``"hermes"`` or ``"apogee"``.
+
+    Raises
+    ------
+    BayneError
+        No such profile; the likely name is given.
+    """
+    if name not in instrument_names():
+        raise BayneError(f"unknown instrument {name!r}. {did_you_mean(name, instrument_names())}")
+    table = tomllib.loads(_profiles().joinpath(f"{name}.toml").read_text(encoding="utf-8"))
+    arms = tuple(
+        InstrumentArm(
+            a["name"],
+            (float(a["wavelength"][0]), float(a["wavelength"][1])),
+            float(a["pixel"]),
+            tuple((float(w), float(r)) for w, r in a["resolution"]),
+        )
+        for a in table["arms"]
+    )
+    mask = table.get("mask", {})
+    return Instrument(
+        name=name,
+        description=table["description"],
+        source=table["source"],
+        medium=table["medium"],
+        sampling=table["sampling"],
+        arms=arms,
+        continuum=int(table["continuum"]),
+        lsf_scale_sigma=float(table.get("lsf_scale_sigma", 0.0)),
+        mask_bits={k: int(v) for k, v in mask.get("bits", {}).items()},
+        bad_bits=tuple(mask.get("bad", ())),
+    )

@@ -32,4 +32,4 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     question = f"Did you mean {close[0]!r}? " if close else ""
-    return f"{question}Known: {', '.join(known)}."
+    return f"{question}Known: {', '.join(known) or 'none'}."

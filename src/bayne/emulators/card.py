@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import ConvexHull
 
 from ..errors import BayneError, ReadError, did_you_mean
+from ..labels import MAX_BROADENING, check_known
 
 #: Labels whose training domain is a convex hull rather than a box.
 HULL_LABELS = ("teff", "logg", "fe_h")
@@ -78,12 +80,17 @@ class Card:
         if len(set(self.labels)) != n:
             raise BayneError(f"card {self.name!r}: label names must differ, got {list(self.labels)}")
         for label, low, high in zip(self.labels, self.lower, self.upper, strict=True):
-            if not low < high:
-                raise BayneError(f"card {self.name!r}: {label} has the empty domain {low} to {high}")
+            if not -math.inf < low < high < math.inf:
+                raise BayneError(f"card {self.name!r}: {label} has the domain {low} to {high}; give low < high")
         if self.medium not in ("vacuum", "air"):
             raise BayneError(f"card {self.name!r}: medium is {self.medium!r}; say 'vacuum' or 'air'")
         if not self.resolution > 0:
             raise BayneError(f"card {self.name!r}: resolution must be a positive R = λ/FWHM")
+        if self.hull and not set(HULL_LABELS) <= set(self.labels):
+            raise BayneError(f"card {self.name!r}: a hull needs the labels {', '.join(HULL_LABELS)}")
+        if self.wavelength and not (isinstance(self.wavelength, dict) and "file" in self.wavelength):
+            raise BayneError(f'card {self.name!r}: wavelength must be {{"file": ..., "key": ...}}')
+        check_known(self.absorbs, MAX_BROADENING, f"card {self.name!r}, absorbs")
 
     @cached_property
     def walls(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -118,7 +125,7 @@ class Card:
         Raises
         ------
         ReadError
-            A field is missing or unknown; the message names it and `source`.
+            A field is missing, unknown or wrong; the message names it and `source`.
         """
         known = {f.name: f for f in fields(cls)}
         for key in table:
@@ -129,12 +136,19 @@ class Card:
         if missing:
             raise ReadError(f"{source}: the card lacks {', '.join(missing)}")
         values = dict(table)
-        for key in ("labels", "units", "lower", "upper", "absorbs", "citations"):
-            if key in values:
-                values[key] = tuple(values[key])
-        if "hull" in values:
-            values["hull"] = tuple(tuple(row) for row in values["hull"])
-        return cls(**values)
+        for key in ("labels", "units", "lower", "upper", "absorbs", "citations", "hull"):
+            if isinstance(values.get(key, []), str):
+                raise ReadError(f"{source}: card field {key!r} must be a list")
+        try:
+            for key in ("labels", "units", "absorbs", "citations"):
+                values[key] = tuple(values.get(key, ()))
+            for key in ("lower", "upper"):
+                values[key] = tuple(float(value) for value in values[key])
+            values["resolution"] = float(values["resolution"])
+            values["hull"] = tuple(tuple(float(value) for value in row) for row in values.get("hull", ()))
+            return cls(**values)
+        except (TypeError, ValueError) as error:
+            raise ReadError(f"{source}: {error}") from None
 
     @classmethod
     def read(cls, path: str | Path) -> Card:

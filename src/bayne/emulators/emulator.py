@@ -141,6 +141,8 @@ class Emulator:
         return x
 
     def _at(self, flux: np.ndarray, wavelength: FloatArray) -> np.ndarray:
+        if wavelength.ndim != 1:
+            raise BayneError(f"wavelength of shape {wavelength.shape}: give a one-dimensional array of vacuum Å")
         out = np.full((*flux.shape[:-1], wavelength.size), np.nan, dtype=np.float32)
         segment = self.segment
         for k in np.unique(segment):
@@ -148,7 +150,7 @@ class Emulator:
             inside = (wavelength >= own[0]) & (wavelength <= own[-1])
             if own.size > 3:
                 out[..., inside] = CubicSpline(own, flux[..., segment == k], axis=-1)(wavelength[inside])
-        if np.any(np.isnan(out[..., :])):
+        if np.any(np.isnan(out)):
             raise BayneError(
                 f"wavelengths outside the windows of {self.card.name!r}: "
                 + ", ".join(f"{a:.1f}-{b:.1f}" for a, b in self.windows())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -19,7 +20,7 @@ from ..errors import ReadError, did_you_mean
 from ..spectrum import to_vacuum
 from .card import Card
 from .emulator import Emulator, ErrorModel
-from .networks import network
+from .networks import check_arrays, network
 
 
 def shipped() -> dict[str, Path]:
@@ -92,11 +93,14 @@ def _assemble(card: Card, arrays: dict[str, np.ndarray], where: Path, path: Path
         raw = arrays["wavelength"]
     else:
         raise ReadError(f"{path}: no array 'wavelength', and the card does not say where the wavelengths are")
+    if raw.ndim != 1 or raw.dtype.kind not in "fiu" or not np.all(np.diff(raw) > 0):
+        raise ReadError(f"{path}: wavelengths must be numbers, one-dimensional and increasing (Å)")
     wavelength = to_vacuum(raw, card.medium)
-    if wavelength.ndim != 1 or not np.all(np.diff(wavelength) > 0):
-        raise ReadError(f"{path}: wavelengths must be one-dimensional and increasing")
     error = None
-    if "error_basis" in arrays:
+    if "error_basis" in arrays or "error_sigma" in arrays:
+        rank = len(arrays.get("error_basis", ()))
+        shapes = {"error_basis": (rank, wavelength.size), "error_sigma": (wavelength.size,)}
+        check_arrays(arrays, shapes, card.name)
         error = ErrorModel(arrays["error_basis"].astype(np.float64), arrays["error_sigma"].astype(np.float64))
     emulator = Emulator(kind, {k: jnp.asarray(v) for k, v in params.items()}, wavelength, card, error)
     middle = 0.5 * (emulator.lower + emulator.upper)
@@ -123,7 +127,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         if "pickle" in str(error):
             raise ReadError(f"{path}: holds pickled objects, which are never executed; save plain arrays") from None
         raise ReadError(f"{path}: not a readable .npz ({error})") from None
-    except (zipfile.BadZipFile, OSError, EOFError, AttributeError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, TypeError) as error:
         raise ReadError(f"{path}: not a readable .npz ({error})") from None
 
 

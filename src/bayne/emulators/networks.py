@@ -9,7 +9,7 @@ from typing import ClassVar
 import jax
 import numpy as np
 
-from ..errors import BayneError, did_you_mean
+from ..errors import BayneError, ReadError, did_you_mean
 from .card import Card
 
 Params = Mapping[str, jax.Array]
@@ -67,3 +67,23 @@ def network(name: str) -> type[Network]:
     if name not in NETWORKS:
         raise BayneError(f"unknown network {name!r}. {did_you_mean(name, NETWORKS)}")
     return NETWORKS[name]
+
+
+def check_arrays(arrays: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], source: str) -> None:
+    """Raise unless every named array is there, is numeric and finite and has the shape wanted.
+
+    Raises
+    ------
+    ReadError
+        Names the array, what it is and what it should be.
+    """
+    for key, shape in shapes.items():
+        if key not in arrays:
+            raise ReadError(f"{source}: array {key!r} is missing; found {', '.join(sorted(arrays))}")
+        value = arrays[key]
+        if value.dtype.kind not in "fiu":
+            raise ReadError(f"{source}: array {key!r} holds {value.dtype}, not numbers")
+        if value.shape != shape:
+            raise ReadError(f"{source}: array {key!r} has shape {value.shape}, expected {shape}")
+        if not np.all(np.isfinite(value)):
+            raise ReadError(f"{source}: array {key!r} holds values that are not finite")

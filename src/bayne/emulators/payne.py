@@ -12,27 +12,28 @@ import numpy as np
 from ..errors import ReadError
 from ..precision import matmul
 from .card import Card
-from .networks import Network, Params, register
+from .networks import Network, Params, check_arrays, register
 
 
-def check_arrays(arrays: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], source: str) -> None:
-    """Raise unless every named array is there, is numeric and finite and has the shape wanted.
+def check_scaling(arrays: Mapping[str, np.ndarray], card: Card) -> None:
+    """Raise unless the card's domain lies in the range x_min to x_max that the network was trained on.
+
+    Labels in another order or another unit than the network's are found here.
 
     Raises
     ------
     ReadError
-        Names the array, what it is and what it should be.
+        Names the label and both ranges.
     """
-    for key, shape in shapes.items():
-        if key not in arrays:
-            raise ReadError(f"{source}: array {key!r} is missing; found {', '.join(sorted(arrays))}")
-        value = arrays[key]
-        if value.dtype.kind not in "fiu":
-            raise ReadError(f"{source}: array {key!r} holds {value.dtype}, not numbers")
-        if value.shape != shape:
-            raise ReadError(f"{source}: array {key!r} has shape {value.shape}, expected {shape}")
-        if not np.all(np.isfinite(value)):
-            raise ReadError(f"{source}: array {key!r} holds values that are not finite")
+    for label, low, high, start, stop in zip(
+        card.labels, card.lower, card.upper, arrays["x_min"], arrays["x_max"], strict=True
+    ):
+        slack = 1e-3 * (stop - start)
+        if not (stop > start and start - slack <= low and high <= stop + slack):
+            raise ReadError(
+                f"{card.name}: the card lets {label} run from {low:g} to {high:g}, the network was trained on "
+                f"{start:g} to {stop:g}; are the card's labels in the network's order and units?"
+            )
 
 
 def scale_labels(params: Params, labels: jax.Array) -> jax.Array:
@@ -60,15 +61,23 @@ class Payne(Network):
 
     @classmethod
     def decode(cls, arrays: Mapping[str, np.ndarray], card: Card) -> tuple[Payne, dict[str, np.ndarray]]:
-        check_arrays(arrays, {}, card.name)
         layers = [arrays.get(f"w_array_{i}") for i in range(3)]
         if any(w is None or w.ndim != 2 for w in layers):
             raise ReadError(f"{card.name}: a 'payne' file has two-dimensional w_array_0, w_array_1 and w_array_2")
         h1, h2, p = (w.shape[0] for w in layers if w is not None)
         n = len(card.labels)
-        shapes = {"w_array_0": (h1, n), "w_array_1": (h2, h1), "w_array_2": (p, h2)}
-        shapes |= {"b_array_0": (h1,), "b_array_1": (h2,), "b_array_2": (p,), "x_min": (n,), "x_max": (n,)}  # type: ignore[dict-item]
+        shapes: dict[str, tuple[int, ...]] = {
+            "w_array_0": (h1, n),
+            "w_array_1": (h2, h1),
+            "w_array_2": (p, h2),
+            "b_array_0": (h1,),
+            "b_array_1": (h2,),
+            "b_array_2": (p,),
+            "x_min": (n,),
+            "x_max": (n,),
+        }
         check_arrays(arrays, shapes, card.name)
+        check_scaling(arrays, card)
         return cls(), {k: np.asarray(arrays[k], dtype=np.float32) for k in shapes}
 
     @classmethod
@@ -120,6 +129,7 @@ class PixelPayne(Network):
             "x_max": (n,),
         }
         check_arrays(arrays, shapes, card.name)
+        check_scaling(arrays, card)
         return cls(), {k: np.asarray(arrays[k], dtype=np.float32) for k in shapes}
 
     @classmethod

@@ -1,0 +1,21 @@
+"""Priors, noise, continuum and emulator error: the log posterior of one star."""
+
+from .marginal import factorise, log_likelihood, project
+from .priors import Prior
+from .problem import Problem, Static, best_continuum, broadening, build, jitter, log_like, log_posterior, predict
+
+__all__ = [
+    "Prior",
+    "Problem",
+    "Static",
+    "best_continuum",
+    "broadening",
+    "build",
+    "factorise",
+    "jitter",
+    "log_like",
+    "log_likelihood",
+    "log_posterior",
+    "predict",
+    "project",
+]

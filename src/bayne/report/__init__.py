@@ -1,0 +1,20 @@
+"""Figures and HTML pages."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from .page import report
+
+__all__ = ["report"]
+
+
+class _Callable(ModuleType):
+    # The function and its package share the public name bayne.report: whichever of them Python bound to it
+    # first, bayne.report(result, path) works.
+    def __call__(self, *args: Any, **kwargs: Any) -> Path:
+        return report(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -1,0 +1,109 @@
+"""Width of the kernel that takes the emulator's resolution to the instrument's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import BayneError
+from ..spectrum import C_KMS, FWHM_PER_SIGMA, Arm, BandedLSF, FloatArray
+
+#: Widths that differ by less than this fraction count as equal: no kernel is applied.
+SAME_WIDTH = 0.02
+
+
+class TooSharp(BayneError):
+    """The instrument resolves more than the emulator."""
+
+
+@dataclass(frozen=True)
+class ArmKernel:
+    """Kernel of one arm in velocity: all (n,) in km/s, or (n, b) for bands.
+
+    Parameters
+    ----------
+    instrument
+        Variance of the Gaussian LSF, (km/s)², of which a free scale multiplies the square root.
+    emulator
+        Variance that the emulated spectrum has already.
+    width
+        Full width of the pixel to average over; None where the LSF or the emulator contains it.
+    bands
+        Banded matrix on pixel averages, rows first; None for a Gaussian.
+    """
+
+    instrument: FloatArray
+    emulator: FloatArray
+    width: FloatArray | None
+    bands: FloatArray | None
+
+
+def pixel_width(wavelength: FloatArray) -> FloatArray:
+    """(n,) full width of every pixel in km/s: half the distance between its neighbours, doubled."""
+    return C_KMS * np.gradient(np.log(wavelength))
+
+
+def arm_kernel(arm: Arm, resolution: float, includes_pixel: bool) -> ArmKernel:
+    """Kernel between an emulator of the given resolution and an arm.
+
+    Second moments add under convolution, so the emulator's variance is subtracted from the instrument's.
+
+    Parameters
+    ----------
+    arm
+        With its LSF.
+    resolution
+        R = λ/FWHM of the emulator.
+    includes_pixel
+        Whether the emulated spectra are pixel averages already.
+
+    Raises
+    ------
+    TooSharp
+        The instrument is sharper than the emulator by more than 2%; both resolutions are named.
+    BayneError
+        Nothing is known of the arm's LSF.
+    """
+    emulator = np.full(arm.wavelength.size, (C_KMS / resolution / FWHM_PER_SIGMA) ** 2)
+    width = pixel_width(arm.wavelength)
+    if arm.lsf is None:
+        raise BayneError(f"arm {arm.name!r} has no line-spread function: give resolution= (R = λ/FWHM) or instrument=")
+    if isinstance(arm.lsf, BandedLSF):
+        return _banded(arm.lsf, emulator, width)
+    sigma = C_KMS * arm.lsf.fwhm / arm.wavelength / FWHM_PER_SIGMA
+    usable = np.isfinite(sigma) & (sigma > 0)
+    if not usable.any():
+        raise BayneError(f"arm {arm.name!r}: the widths of its line-spread function are not positive")
+    instrument = np.where(usable, sigma, np.median(sigma[usable])) ** 2
+    ratio = np.sqrt(instrument / emulator)
+    middle = float(np.median(ratio))
+    if middle < 1 - SAME_WIDTH:
+        raise TooSharp(
+            f"arm {arm.name!r} has R = {resolution / middle:.0f}, the emulator only R = {resolution:.0f}: "
+            "use a sharper emulator, or smooth the spectrum and give resolution="
+        )
+    same = ratio < 1 + SAME_WIDTH
+    whole = includes_pixel or arm.lsf.includes_pixel
+    return ArmKernel(np.where(same, 0.0, instrument), np.where(same, 0.0, emulator), None if whole else width, None)
+
+
+def _banded(lsf: BandedLSF, emulator: FloatArray, width: FloatArray) -> ArmKernel:
+    """Rows of the matrix, narrowed by the emulator's variance and by that of the pixel average it acts on.
+
+    R (1 - (v/2) D), D the second difference, has the row sums of R and second moments smaller by v.
+    """
+    n = width.size
+    half = int(np.abs(lsf.offsets).max()) + 1
+    rows = np.zeros((n, 2 * half + 1))
+    column = np.arange(n)
+    for band, offset in zip(lsf.bands, lsf.offsets, strict=True):
+        row = column - offset
+        inside = (row >= 0) & (row < n)
+        rows[row[inside], half + offset] = band[column[inside]]
+    total = rows.sum(1, keepdims=True)
+    rows = np.divide(rows, total, out=np.zeros_like(rows), where=total > 0)  # flux calibration is not the LSF's job
+    excess = (emulator / width**2 + 1 / 12)[:, None]
+    padded = np.pad(rows, ((0, 0), (1, 1)))
+    rows = rows - 0.5 * excess * (padded[:, 2:] + padded[:, :-2] - 2 * rows)
+    return ArmKernel(np.zeros(n), np.zeros(n), width, rows)

@@ -1,0 +1,225 @@
+"""From numbers to flags: goodness of fit, edges, convergence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import arviz as az
+import numpy as np
+
+from ..emulators import Emulator
+from ..flags import Flag
+from ..likelihood import Problem
+from ..spectrum import C_KMS, FloatArray, Spectrum
+from .start import bin_data, correlate, smooth_template
+
+#: Thresholds, each judged on mocks and on real spectra in the tests.
+RHAT_MAX, ESS_MIN = 1.01, 400.0
+EXPLAINED_MIN = 0.7
+JITTER_WARN = 1.0
+AUTOCORRELATION_WARN = 0.3
+WINDOW_WARN = 25.0
+SECOND_PEAK = 0.2
+RV_SIGNIFICANCE = 5.0
+LOST_WARN = 0.2
+
+
+@dataclass
+class Verdict:
+    """Flags collected on the way, with label flags, numbers and sentences."""
+
+    flags: Flag = Flag(0)
+    labels: dict[str, Flag] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)
+    messages: list[str] = field(default_factory=list)
+
+    def raise_flag(self, flag: Flag, message: str = "") -> None:
+        """Set a flag; the message adds numbers or names to the flag's sentence."""
+        self.flags |= flag
+        if message and message not in self.messages:
+            self.messages.append(message)
+
+    def mark(self, name: str, flag: Flag) -> None:
+        """Set a flag of one label."""
+        self.labels[name] = self.labels.get(name, Flag(0)) | flag
+
+
+def judge_fit(verdict: Verdict, problem: Problem, model: FloatArray, ratio: FloatArray, jitters: FloatArray) -> None:
+    """Goodness of fit on the pixels, although jitter absorbs misfit.
+
+    Parameters
+    ----------
+    model, ratio
+        (a, n) best normalised model (emulator correction included) and continuum over pilot.
+    jitters
+        (a,) jitter in normalised flux; zeros for none.
+    """
+    used = problem.plan.used
+    data, noise = np.asarray(problem.arrays["data"]), np.asarray(problem.arrays["noise"])
+    residual = data - model * ratio
+    photon = residual[used] ** 2 / noise[used]
+    flat = (data - ratio)[used] ** 2 / noise[used]
+    n = used.sum()
+    chi2, chi2_flat = float(photon.sum()), float(flat.sum())
+    numbers = verdict.numbers
+    numbers |= {"chi2": chi2, "chi2_no_lines": chi2_flat, "n_pixels": float(n), "n_lost": float(problem.plan.n_lost)}
+    numbers["chi2_reduced"] = chi2 / max(n - len(problem.static.names), 1)
+    # what the lines explain of the scatter about the continuum, photon noise taken off both
+    signal = chi2_flat - n
+    numbers["explained"] = 1 - max(chi2 - n, 0.0) / signal if signal > 5 * np.sqrt(2 * n) else np.nan
+    photon_sigma = np.array(
+        [np.sqrt(np.median(noise[a][used[a]])) if used[a].any() else np.inf for a in range(len(used))]
+    )
+    numbers["jitter_ratio"] = float(np.max(jitters / photon_sigma))
+    pull = np.where(used, residual / np.sqrt(noise + jitters[:, None] ** 2), 0.0)
+    both = used[:, 1:] & used[:, :-1]
+    numbers["autocorrelation"] = float(
+        np.sum((pull[:, 1:] * pull[:, :-1])[both]) / max(np.sum(pull[:, 1:][both] ** 2), 1e-30)
+    )
+    worst, arm, centre = _worst_window(problem, pull)
+    numbers["worst_window_chi2"] = worst
+    if numbers["explained"] < EXPLAINED_MIN:
+        verdict.raise_flag(
+            Flag.BAD_FIT,
+            f"The model explains only {numbers['explained']:.0%} of the spectrum's scatter about its continuum.",
+        )
+    if numbers["jitter_ratio"] > JITTER_WARN:
+        verdict.raise_flag(
+            Flag.JITTER_LARGE,
+            f"The extra scatter is {numbers['jitter_ratio']:.1f} times the quoted error "
+            f"({float(jitters.max()):.4f} of the continuum): posterior errors are larger than photon noise alone gives.",
+        )
+    if numbers["autocorrelation"] > AUTOCORRELATION_WARN:
+        verdict.raise_flag(
+            Flag.RESIDUALS_CORRELATED, f"Correlation of neighbouring residuals: {numbers['autocorrelation']:.2f}."
+        )
+    if worst > WINDOW_WARN:
+        verdict.raise_flag(
+            Flag.STRONG_RESIDUAL,
+            f"Worst window: arm {arm} at {centre:.1f} Å, mean squared residual {worst:.0f} sigma².",
+        )
+    good = n + problem.plan.n_lost
+    if problem.plan.n_lost > LOST_WARN * good:
+        verdict.raise_flag(
+            Flag.PIXELS_LOST, f"{problem.plan.n_lost} of {good} good pixels lie outside the emulator's windows."
+        )
+
+
+def _worst_window(problem: Problem, pull: FloatArray, width: int = 15) -> tuple[float, int, float]:
+    """Largest mean squared pull over `width` used pixels; its arm and central place (index of arm, pixel)."""
+    best = (0.0, 0, 0.0)
+    for a, used in enumerate(problem.plan.used):
+        where = np.flatnonzero(used)
+        if where.size < width:
+            continue
+        mean = np.convolve(pull[a, where] ** 2, np.full(width, 1 / width), mode="valid")
+        k = int(np.argmax(mean))
+        if mean[k] > best[0]:
+            best = (float(mean[k]), a, float(where[k + width // 2]))
+    return best
+
+
+def judge_binary(
+    verdict: Verdict,
+    spectrum: Spectrum,
+    emulator: Emulator,
+    pilot: list[FloatArray],
+    labels: FloatArray,
+    velocity: float,
+) -> None:
+    """Second peak of the cross-correlation with the best model, beside what the model's own lines make.
+
+    The function of the data is compared with that of the model itself at the found velocity: a companion's
+    lines stand above the second as a peak of their own.
+    """
+    template = smooth_template(emulator, emulator.flux(np.clip(labels, emulator.lower, emulator.upper)), spectrum)
+    data = bin_data(spectrum, pilot)
+    grid = velocity + np.arange(-600.0, 601.0, 12.0)
+    of_data = correlate(data, emulator, template, grid)
+    rest = data.log_wave - np.arctanh(velocity / C_KMS)
+    own = np.interp(rest, np.log(emulator.wavelength), template)
+    of_model = correlate(type(data)(data.log_wave, own, data.weight, data.arm), emulator, template, grid)
+    peak = of_data[len(grid) // 2]
+    excess = of_data - peak * of_model
+    far = np.abs(grid - velocity) >= 36.0
+    second = float(np.max(excess[far]) / max(peak, 1e-3))
+    spread = 1.4826 * float(np.median(np.abs(excess[far] - np.median(excess[far])))) + 1e-12
+    significance = float((np.max(excess[far]) - np.median(excess[far])) / spread)
+    verdict.numbers |= {"second_peak": second, "second_peak_significance": significance}
+    if second > SECOND_PEAK and significance > 6:
+        where = grid[far][int(np.argmax(excess[far]))] - velocity
+        verdict.raise_flag(
+            Flag.DOUBLE_LINED, f"A second peak of {second:.0%} of the first stands {where:+.0f} km/s from it."
+        )
+
+
+def judge_edges(verdict: Verdict, problem: Problem, emulator: Emulator, best: FloatArray, sigma: FloatArray) -> None:
+    """OUTSIDE_DOMAIN and NEAR_EDGE per label, at the posterior maximum."""
+    domain = dict(zip(emulator.label_names, zip(emulator.lower, emulator.upper, strict=True), strict=True))
+    told = []
+    for i, name in enumerate(problem.static.names):
+        if name not in domain:
+            continue
+        low, high = domain[name]
+        if name.startswith("v") and low <= 0:
+            low = -np.inf  # no broadening is a physical end, not the end of a grid
+        width = domain[name][1] - domain[name][0]
+        distance = min(best[i] - low, high - best[i])
+        if distance < 0.005 * width and name in ("teff", "logg", "fe_h"):
+            verdict.mark(name, Flag.OUTSIDE_DOMAIN)
+            told.append(f"{name} = {best[i]:.4g} (domain {domain[name][0]:.4g} to {domain[name][1]:.4g})")
+        elif distance < 0.02 * width or (distance < sigma[i] < 0.2 * width):
+            verdict.mark(name, Flag.NEAR_EDGE)
+    a, b = (np.asarray(v) for v in problem.prior.walls)
+    if a.size and np.any(a @ best - b > -0.005):
+        told.append("teff, logg, fe_h at the hull of the training grid")
+        for name in ("teff", "logg", "fe_h"):
+            verdict.mark(name, Flag.OUTSIDE_DOMAIN)
+    if told:
+        verdict.raise_flag(Flag.OUTSIDE_DOMAIN, "At the edge: " + ", ".join(told) + ".")
+    near = [name for name, flag in verdict.labels.items() if Flag.NEAR_EDGE in flag]
+    if near:
+        verdict.raise_flag(Flag.NEAR_EDGE, f"Near the edge of the domain: {', '.join(near)}.")
+
+
+def judge_prior(verdict: Verdict, problem: Problem, emulator: Emulator, std: FloatArray) -> None:
+    """PRIOR_DOMINATED for labels whose posterior is nearly as wide as their prior."""
+    wide = [
+        name
+        for name, s, p in zip(problem.static.names, std, problem.prior_std, strict=True)
+        if name in emulator.label_names and s > 0.8 * p
+    ]
+    for name in wide:
+        verdict.mark(name, Flag.PRIOR_DOMINATED)
+    if wide:
+        verdict.raise_flag(Flag.PRIOR_DOMINATED, f"The data say little about {', '.join(wide)}.")
+
+
+def judge_chains(
+    verdict: Verdict, names: tuple[str, ...], values: FloatArray, stats: dict[str, FloatArray], max_depth: int
+) -> None:
+    """Rank R-hat, ESS, divergences, E-BFMI and tree depth."""
+    rhat = {n: float(az.rhat(values[..., i], method="rank")) for i, n in enumerate(names)}
+    ess = {n: float(az.ess(values[..., i], method="bulk")) for i, n in enumerate(names)}
+    tail = {n: float(az.ess(values[..., i], method="tail")) for i, n in enumerate(names)}
+    bfmi = np.mean(np.diff(stats["energy"], axis=1) ** 2, axis=1) / np.var(stats["energy"], axis=1)
+    divergent = int(np.sum(stats["diverging"]))
+    deep = float(np.mean(stats["tree_depth"] >= max_depth))
+    verdict.numbers |= {
+        "rhat_max": max(rhat.values()),
+        "ess_bulk_min": min(ess.values()),
+        "ess_tail_min": min(tail.values()),
+        "ebfmi_min": float(bfmi.min()),
+        "divergences": float(divergent),
+        "tree_depth_mean": float(np.mean(stats["tree_depth"])),
+    }
+    for name in names:
+        if not (rhat[name] < RHAT_MAX and ess[name] > ESS_MIN):
+            verdict.mark(name, Flag.NOT_CONVERGED)
+            verdict.raise_flag(Flag.NOT_CONVERGED, f"{name}: R-hat {rhat[name]:.3f}, bulk ESS {ess[name]:.0f}.")
+    if divergent:
+        verdict.raise_flag(Flag.DIVERGENCES, f"{divergent} of {stats['diverging'].size} transitions diverged.")
+    if bfmi.min() < 0.3:
+        verdict.raise_flag(Flag.LOW_EBFMI)
+    if deep > 0.05:
+        verdict.raise_flag(Flag.TREE_DEPTH)

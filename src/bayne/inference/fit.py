@@ -1,0 +1,250 @@
+"""`fit_star`: one spectrum in, one posterior out."""
+
+from __future__ import annotations
+
+import logging
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..emulators import Emulator
+from ..flags import Flag
+from ..forward import TooSharp
+from ..information import fisher_matrix
+from ..instrument import Instrument
+from ..likelihood import Problem, best_continuum, build
+from ..precision import double
+from ..spectrum import FloatArray, Spectrum
+from . import diagnose
+from .optimise import from_box, optimise, to_box
+from .outcome import finish, give_up
+from .prepare import Settings, check_arguments, prepare
+from .result import FitResult
+from .sample import MAX_TREE_DEPTH, laplace, nuts
+from .start import MAX_VELOCITY, Start, find_start, template_labels
+
+log = logging.getLogger("bayne")
+
+#: Starts of the optimiser, its steps before and after the pilot continuum is replaced.
+STARTS, FIRST_STEPS, LAST_STEPS = 4, 12, 20
+
+
+@double
+def fit_star(
+    spectrum: Any,
+    emulator: Emulator,
+    *,
+    method: str = "nuts",
+    instrument: str | Instrument | None = None,
+    resolution: float | None = None,
+    snr: float | Sequence[float] | None = None,
+    priors: Mapping[str, Any] = {},
+    fixed: Mapping[str, float] = {},
+    free: Sequence[str] = ("rv", "vsini"),
+    continuum: int | bool | None = None,
+    windows: Sequence[tuple[float, float]] | None = None,
+    mask: Sequence[np.ndarray] | None = None,
+    emulator_error: bool = True,
+    jitter: bool = True,
+    seed: int = 0,
+    id: str | None = None,
+) -> FitResult:
+    """Posterior of the labels of one star.
+
+    Parameters
+    ----------
+    spectrum
+        `Spectrum`, `specutils.Spectrum` or `specutils.SpectrumList`. Never modified.
+    emulator
+        From `load_emulator`.
+    method
+        ``"nuts"``: the posterior by NUTS; ``"laplace"``: a Gaussian at the maximum, cut to the domain;
+        ``"map"``: the maximum, with the Cramér-Rao bound as error.
+    instrument
+        Profile name or `Instrument`: gives the LSF of arms that have none, and the continuum's order.
+    resolution
+        R = λ/FWHM of the spectrum; overrides every other LSF.
+    snr
+        Signal-to-noise per native pixel, one number or one per arm, for spectra without errors.
+    priors
+        By label: ``(mean, sd)`` of a Gaussian, or a scalar NumPyro distribution; cut to the domain. Others are
+        uniform in the emulator's domain; the prior of ``rv`` also narrows the search for it.
+    fixed
+        Labels held at a value, in their units.
+    free
+        Which of ``rv``, ``vsini`` and ``vmac`` are free; the others are zero in the frame of the file.
+    continuum
+        Chebyshev order per arm; None for the instrument's recommendation; False for a flux that is
+        normalised and stays so.
+    windows
+        Wavelength ranges to use, vacuum Å in the frame of the file; None for all.
+    mask
+        Additional bad pixels: one boolean array per arm, True = bad.
+    emulator_error
+        Count the emulator's own error where its card states one.
+    jitter
+        Free one extra scatter per arm.
+    seed
+        Root of the random numbers; folded with the identity of the spectrum.
+    id
+        Replaces the identity of the spectrum.
+
+    Returns
+    -------
+    FitResult
+        Also for spectra that cannot be fitted: then with a BAD flag, NaN and a sentence.
+
+    Raises
+    ------
+    BayneError
+        Arguments that are wrong: unknown labels (the likely one is named), values or priors outside the
+        domain, a spectrum without LSF, an unknown method.
+    """
+    settings = Settings(
+        method, instrument, resolution, snr, dict(priors), dict(fixed), tuple(free), continuum, windows, mask,
+        emulator_error, jitter, seed,
+    )  # fmt: skip
+    check_arguments(settings, emulator)
+    clock = {"start": time.perf_counter()}
+    ready, verdict = prepare(spectrum, emulator, settings, id)
+    if verdict.flags.bad:
+        return give_up(ready.spectrum, emulator, settings, verdict, clock)
+    start = _start(ready.spectrum, emulator, ready.pilot, settings, ready.bary)
+    verdict.numbers["rv_significance"] = start.significance
+    if start.significance < diagnose.RV_SIGNIFICANCE and "rv" in settings.free:
+        verdict.raise_flag(Flag.RV_UNCERTAIN, f"The highest peak stands {start.significance:.1f} sigma out.")
+    if start.at_edge:
+        verdict.raise_flag(Flag.RV_AT_EDGE)
+    try:
+        problem, theta, gain = _maximum(ready.spectrum, emulator, ready.pilot, settings, ready.bary, ready.order, start)
+    except TooSharp as error:
+        verdict.raise_flag(Flag.TOO_SHARP, str(error))
+        return give_up(ready.spectrum, emulator, settings, verdict, clock, start)
+    if problem is None:
+        verdict.raise_flag(
+            Flag.NO_OVERLAP,
+            "Spectrum: " + ", ".join(f"{a.wavelength[0]:.0f}-{a.wavelength[-1]:.0f}" for a in ready.spectrum.arms)
+            + " Å; emulator: " + ", ".join(f"{a:.0f}-{b:.0f}" for a, b in emulator.windows()) + " Å.",
+        )  # fmt: skip
+        return give_up(ready.spectrum, emulator, settings, verdict, clock, start)
+    clock["map"] = time.perf_counter()
+    if not np.all(np.isfinite(theta)):
+        verdict.raise_flag(Flag.FAILED, "No start of the optimiser has a finite posterior density.")
+        return give_up(ready.spectrum, emulator, settings, verdict, clock, start)
+    verdict.numbers["map_gain"] = gain
+    draws, stats, fisher, covariance = _posterior(problem, theta, settings, ready.spectrum.id)
+    clock["posterior"] = time.perf_counter()
+    if stats:
+        diagnose.judge_chains(verdict, problem.static.names, draws, stats, MAX_TREE_DEPTH)
+    return finish(ready, emulator, settings, verdict, clock, start, problem, theta, fisher, covariance, draws, stats)
+
+
+def _start(spectrum: Spectrum, emulator: Emulator, pilot: list[FloatArray], settings: Settings, bary: float) -> Start:
+    """Cross-correlate, or take the velocity that is given."""
+    lower, upper = emulator.lower.copy(), emulator.upper.copy()
+    around = (-MAX_VELOCITY, MAX_VELOCITY)
+    for name, prior in settings.priors.items():
+        if isinstance(prior, Sequence) and len(prior) == 2:
+            mean, sd = float(prior[0]), float(prior[1])
+            if name == "rv":
+                around = (mean - bary - 5 * sd - 20, mean - bary + 5 * sd + 20)
+            elif name in emulator.label_names:
+                i = emulator.label_names.index(name)
+                lower[i] = max(lower[i], min(mean - 3 * sd, upper[i] - 1e-6))
+                upper[i] = min(upper[i], max(mean + 3 * sd, lower[i] + 1e-6))
+    if "rv" not in settings.free or "rv" in settings.fixed:
+        velocity = settings.fixed["rv"] - bary if "rv" in settings.fixed else 0.0
+        around = (velocity, velocity)
+    labels = template_labels(emulator, settings.fixed, lower, upper)
+    return find_start(spectrum, emulator, pilot, labels, around)
+
+
+def _maximum(
+    spectrum: Spectrum,
+    emulator: Emulator,
+    pilot: list[FloatArray],
+    settings: Settings,
+    bary: float,
+    order: int | None,
+    start: Start,
+) -> tuple[Problem | None, FloatArray, float]:
+    """Posterior maximum in two passes: the second has a pilot continuum and pixels from the first."""
+
+    def problem_at(velocity: float) -> Problem:
+        return build(
+            spectrum, emulator, velocity=velocity, bary=bary, free=settings.free, fixed=settings.fixed,
+            priors=settings.priors, order=order, pilot=pilot, emulator_error=settings.emulator_error,
+            with_jitter=settings.jitter,
+        )  # fmt: skip
+
+    problem = problem_at(start.velocity)
+    if not problem.plan.used.any():
+        return None, np.zeros(0), 0.0
+    starts = jnp.stack(
+        [_first_guess(problem, emulator, labels, start.velocity + bary) for labels in start.labels[:STARTS]]
+    )
+    u, values, _ = optimise(problem.static, problem.arrays, problem.prior, starts, FIRST_STEPS, False)
+    log.info("optimiser: log posterior of the starts %s", np.round(np.asarray(values), 1))
+    best = to_box(problem.prior, u[jnp.argmax(values)])
+    if not np.isfinite(np.max(np.asarray(values))):
+        return problem, np.full(len(problem.static.names), np.nan), 0.0
+    if order is not None:
+        _, ratio, _ = best_continuum(problem, best)
+        for a, arm in enumerate(spectrum.arms):
+            # a wild continuum means a hopeless model: the pilot moves by no more than a factor of two
+            pilot[a] = pilot[a] * np.clip(np.asarray(ratio[a, : arm.flux.size]), 0.5, 2.0)
+    names = problem.static.names
+    velocity = float(best[names.index("rv")]) - bary if "rv" in names else start.velocity
+    problem = problem_at(velocity)
+    again = from_box(problem.prior, best)[None]
+    u, _, gain = optimise(problem.static, problem.arrays, problem.prior, again, LAST_STEPS, False)
+    return problem, np.asarray(to_box(problem.prior, u[0])), float(gain[0])
+
+
+def _first_guess(problem: Problem, emulator: Emulator, labels: FloatArray, rv: float) -> jax.Array:
+    """Unconstrained coordinates of a template at the found velocity, with modest broadening and jitter."""
+    prior = problem.prior
+    middle = np.asarray(0.5 * (prior.lower + prior.upper))
+    width = np.asarray(prior.upper - prior.lower)
+    values = np.where(np.asarray(prior.precision) > 0, np.asarray(prior.mean), middle)
+    for i, name in enumerate(problem.static.names):
+        if name in emulator.label_names:
+            values[i] = labels[emulator.label_names.index(name)]
+        elif name == "rv":
+            values[i] = rv
+        elif name in ("vsini", "vmac"):
+            values[i] = 8.0
+        elif name.startswith("log_jitter"):
+            values[i] = float(prior.lower[i]) + np.log(10.0)
+    return from_box(prior, jnp.asarray(np.clip(values, middle - 0.45 * width, middle + 0.45 * width)))
+
+
+def _posterior(
+    problem: Problem, theta: FloatArray, settings: Settings, name: str
+) -> tuple[FloatArray, dict[str, FloatArray], FloatArray, FloatArray]:
+    """Draws (chains, draws, n), sampler statistics, Fisher matrix, covariance with priors."""
+    static, arrays, prior = problem.static, problem.arrays, problem.prior
+    x = jnp.asarray(theta)
+    fisher = np.asarray(jax.jit(fisher_matrix, static_argnums=0)(static, arrays, x))
+    precision = fisher + np.asarray(prior.curvature(x))
+    width = np.asarray(prior.upper - prior.lower)
+    uniform = np.where(np.asarray(prior.precision) > 0, 0.0, 12 / width**2)
+    covariance = np.linalg.inv(precision + np.diag(uniform))
+    # one root seed, folded with a hash of the name that does not change between runs or machines
+    key = jax.random.fold_in(jax.random.key(settings.seed), zlib.crc32(name.encode()) & 0x7FFFFFFF)
+    if settings.method == "map":
+        return theta[None, None], {}, fisher, covariance
+    if settings.method == "laplace":
+        walls = tuple(np.asarray(v) for v in prior.walls)
+        ridge = precision + np.diag(1e-6 / width**2)
+        seed = np.asarray(jax.random.key_data(key)).tolist()
+        draws = laplace(ridge, theta, np.asarray(prior.lower), np.asarray(prior.upper), (walls[0], walls[1]), seed)
+        return draws, {}, fisher, covariance
+    u, _, _ = optimise(static, arrays, prior, from_box(prior, x)[None], FIRST_STEPS, True)
+    draw = nuts(static, arrays, prior, u[0], key, progress=log.isEnabledFor(logging.INFO))
+    return draw.values, draw.stats, fisher, covariance

@@ -1,0 +1,220 @@
+"""From draws and flags to a `FitResult`."""
+
+from __future__ import annotations
+
+import platform
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import arviz as az
+import jax.numpy as jnp
+import numpy as np
+
+from ..emulators import Emulator
+from ..information import bounds
+from ..labels import VELOCITIES, over_hydrogen
+from ..likelihood import Problem, best_continuum, broadening, jitter
+from ..spectrum import C_KMS, FloatArray, Spectrum
+from . import diagnose
+from .diagnose import Verdict
+from .prepare import Ready, Settings
+from .result import ArmFit, FitResult
+from .start import Start
+
+
+def finish(
+    ready: Ready,
+    emulator: Emulator,
+    settings: Settings,
+    verdict: Verdict,
+    clock: dict[str, float],
+    start: Start,
+    problem: Problem,
+    theta: FloatArray,
+    fisher: FloatArray,
+    covariance: FloatArray,
+    draws: FloatArray,
+    stats: dict[str, FloatArray],
+) -> FitResult:
+    """Result of a fit that ran to its end.
+
+    Parameters
+    ----------
+    theta
+        (n,) posterior maximum.
+    fisher, covariance
+        (n, n) Fisher matrix, and its inverse with priors.
+    draws, stats
+        (chains, draws, n), and the sampler's statistics.
+    """
+    names = problem.static.names
+    spectrum = ready.spectrum
+    x = jnp.asarray(theta)
+    model, ratio, correction = (np.asarray(v) for v in best_continuum(problem, x))
+    log_jitter = jitter(problem.static, x)
+    jitters = np.zeros(len(spectrum.arms)) if log_jitter is None else np.exp(np.asarray(log_jitter))
+    sigma = np.sqrt(np.diag(covariance))
+    std = draws.reshape(-1, draws.shape[-1]).std(0) if draws.shape[1] > 1 else sigma
+    diagnose.judge_fit(verdict, problem, model + correction, ratio, jitters)
+    diagnose.judge_edges(verdict, problem, emulator, theta, sigma)
+    diagnose.judge_prior(verdict, problem, emulator, std)
+    labels = np.array([_value(name, names, theta, settings, emulator) for name in emulator.label_names])
+    rv = float(theta[names.index("rv")]) if "rv" in names else settings.fixed.get("rv", ready.bary)
+    velocity = float(C_KMS * np.tanh(np.arctanh(rv / C_KMS) - np.arctanh(ready.bary / C_KMS)))
+    level = [problem.pilot[a, : arm.flux.size] * ratio[a, : arm.flux.size] for a, arm in enumerate(spectrum.arms)]
+    diagnose.judge_binary(verdict, spectrum, emulator, level, labels, velocity)
+    crb, bound_covariance = bounds(fisher, np.asarray(problem.prior.upper - problem.prior.lower))
+    own = emulator.label_names
+    label_names = (*own, *(n for n in VELOCITIES if n not in own and (n in names or n in settings.fixed)))
+    for derived, parts in over_hydrogen(label_names).items():
+        where = [names.index(p) for p in parts if p in names]
+        if where and np.all(np.isfinite(crb[where])):
+            verdict.numbers[f"crb_{derived}"] = float(np.sqrt(max(bound_covariance[np.ix_(where, where)].sum(), 0.0)))
+    verdict.numbers |= {"velocity_frame": velocity, "log_posterior_map": float(stats["lp"].max()) if stats else np.nan}
+    fixed = {n: _value(n, names, theta, settings, emulator) for n in label_names if n not in names}
+    posterior = {name: draws[..., i] for i, name in enumerate(names)}
+    observed = {f"flux_{arm.name}": arm.flux for arm in spectrum.arms}
+    return FitResult(
+        id=spectrum.id,
+        method=settings.method,
+        flags=verdict.flags,
+        messages=tuple(verdict.messages),
+        names=names,
+        label_names=label_names,
+        map=theta,
+        prior_std=problem.prior_std,
+        fixed=fixed,
+        fisher_covariance=covariance,
+        crb=crb,
+        label_flags=verdict.labels,
+        idata=az.from_dict(posterior=posterior, sample_stats=stats or None, observed_data=observed),
+        arms=_arms(spectrum, problem, model + correction, level, jitters),
+        diagnostics=verdict.numbers | _seconds(clock) | _snr(spectrum, level),
+        ccf_velocity=start.grid,
+        ccf=start.ccf,
+        provenance=_provenance(spectrum, emulator, settings),
+    )
+
+
+def give_up(
+    spectrum: Spectrum,
+    emulator: Emulator,
+    settings: Settings,
+    verdict: Verdict,
+    clock: dict[str, float],
+    start: Start | None = None,
+) -> FitResult:
+    """Result of a spectrum that cannot be fitted: NaN, flags and sentences."""
+    operators = broadening(emulator, settings.free)
+    label_names = (*emulator.label_names, *(n for n in ("rv", *operators) if n in settings.free or n in settings.fixed))
+    names = tuple(n for n in label_names if n not in settings.fixed)
+    nan = np.full(len(names), np.nan)
+    arms = []
+    for arm in spectrum.arms:
+        empty = np.full(arm.flux.size, np.nan)
+        arms.append(
+            ArmFit(
+                arm.name,
+                arm.wavelength,
+                arm.flux,
+                _sigma(arm.ivar, arm.good),
+                empty,
+                empty,
+                empty,
+                ~np.isfinite(empty) & False,
+            )
+        )
+    return FitResult(
+        id=spectrum.id,
+        method=settings.method,
+        flags=verdict.flags,
+        messages=tuple(verdict.messages),
+        names=names,
+        label_names=label_names,
+        map=nan,
+        prior_std=nan,
+        fixed={n: float(v) for n, v in settings.fixed.items() if n in label_names},
+        fisher_covariance=np.full((len(names),) * 2, np.nan),
+        crb=nan,
+        label_flags=verdict.labels,
+        idata=az.from_dict(posterior={name: np.full((1, 1), np.nan) for name in names}),
+        arms=tuple(arms),
+        diagnostics=verdict.numbers | _seconds(clock),
+        ccf_velocity=np.zeros(0) if start is None else start.grid,
+        ccf=np.zeros(0) if start is None else start.ccf,
+        provenance=_provenance(spectrum, emulator, settings),
+    )
+
+
+def _value(name: str, names: tuple[str, ...], theta: FloatArray, settings: Settings, emulator: Emulator) -> float:
+    return float(theta[names.index(name)]) if name in names else float(settings.fixed[name])
+
+
+def _sigma(ivar: FloatArray | None, good: np.ndarray) -> FloatArray:
+    weight = np.zeros(good.size) if ivar is None else ivar
+    return np.where(good & (weight > 0), 1 / np.sqrt(np.where(weight > 0, weight, 1.0)), np.nan)
+
+
+def _arms(
+    spectrum: Spectrum, problem: Problem, model: FloatArray, level: list[FloatArray], jitters: FloatArray
+) -> tuple[ArmFit, ...]:
+    extra = np.asarray(problem.arrays["error_variance"]) if "error_variance" in problem.arrays else np.zeros_like(model)
+    arms = []
+    for a, arm in enumerate(spectrum.arms):
+        n = arm.flux.size
+        used = problem.plan.used[a, :n]
+        sigma = _sigma(arm.ivar, arm.good)
+        total = np.sqrt(sigma**2 + (jitters[a] ** 2 + extra[a, :n]) * level[a] ** 2)
+        fitted = np.where(used, model[a, :n] * level[a], np.nan)
+        arms.append(
+            ArmFit(arm.name, arm.wavelength, arm.flux, sigma, fitted, level[a], np.where(used, total, np.nan), used)
+        )
+    return tuple(arms)
+
+
+def _snr(spectrum: Spectrum, level: list[FloatArray]) -> dict[str, float]:
+    """Median S/N per native pixel of every arm."""
+    out = {}
+    for arm, continuum in zip(spectrum.arms, level, strict=True):
+        if arm.ivar is not None and arm.good.any():
+            out[f"snr_{arm.name}"] = float(np.median((np.abs(continuum) * np.sqrt(arm.ivar))[arm.good]))
+    return out
+
+
+def _seconds(clock: dict[str, float]) -> dict[str, float]:
+    """Wall time of the stages that were reached."""
+    marks = [*clock.items(), ("end", time.perf_counter())]
+    stages = {f"seconds_{name}": t - marks[i][1] for i, (name, t) in enumerate(marks[1:])}
+    return stages | {"seconds": marks[-1][1] - marks[0][1]}
+
+
+def _provenance(spectrum: Spectrum, emulator: Emulator, settings: Settings) -> dict[str, Any]:
+    card = emulator.card
+    return {
+        "input": spectrum.provenance,
+        "frame": spectrum.frame,
+        "bary_kms": spectrum.bary_kms,
+        "emulator": {
+            k: getattr(card, k) for k in ("name", "network", "resolution", "solar_scale", "grid_hash", "citations")
+        },
+        "emulator_windows": emulator.windows(),
+        "settings": {
+            "method": settings.method,
+            "instrument": str(getattr(settings.instrument, "name", settings.instrument or spectrum.instrument)),
+            "resolution": settings.resolution,
+            "snr": str(settings.snr),
+            "priors": {k: str(v) for k, v in settings.priors.items()},
+            "fixed": {k: float(v) for k, v in settings.fixed.items()},
+            "free": list(settings.free),
+            "continuum": settings.continuum,
+            "windows": str(settings.windows),
+            "emulator_error": settings.emulator_error,
+            "jitter": settings.jitter,
+            "seed": settings.seed,
+        },
+        "versions": {p: version(p) for p in ("bayne", "jax", "numpyro", "numpy", "arviz", "astropy")},
+        "platform": platform.platform(terse=True),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

@@ -1,0 +1,203 @@
+"""Arguments checked, spectrum made ready: LSF, errors, masks, pilot continuum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..emulators import Emulator
+from ..errors import BayneError
+from ..flags import Flag
+from ..instrument import Instrument, load_instrument
+from ..labels import VELOCITIES, check_known
+from ..likelihood import broadening, continuum
+from ..spectrum import Arm, FloatArray, Spectrum
+from .diagnose import Verdict
+
+METHODS = ("nuts", "laplace", "map")
+
+#: Chebyshev order per arm when neither user nor instrument says one.
+DEFAULT_ORDER = 4
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The arguments of `fit_star`, as given."""
+
+    method: str
+    instrument: str | Instrument | None
+    resolution: float | None
+    snr: float | Sequence[float] | None
+    priors: dict[str, Any]
+    fixed: dict[str, float]
+    free: tuple[str, ...]
+    continuum: int | bool | None
+    windows: Sequence[tuple[float, float]] | None
+    mask: Sequence[np.ndarray] | None
+    emulator_error: bool
+    jitter: bool
+    seed: int
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A spectrum ready for fitting, with pilot continuum per arm, Chebyshev order and barycentric velocity."""
+
+    spectrum: Spectrum
+    pilot: list[FloatArray]
+    order: int | None
+    bary: float
+
+
+def check_arguments(settings: Settings, emulator: Emulator) -> None:
+    """Raise for arguments that no spectrum could make right.
+
+    Raises
+    ------
+    BayneError
+        Names the argument, what was wrong, and what would be right.
+    """
+    if not isinstance(emulator, Emulator):
+        raise BayneError(f"emulator: give what load_emulator returns, not {type(emulator).__name__}")
+    if settings.method not in METHODS:
+        raise BayneError(f"method {settings.method!r}: choose from {', '.join(METHODS)}")
+    known = (*emulator.label_names, *VELOCITIES, "lsf_scale")
+    check_known(settings.priors, known, "priors")
+    check_known(settings.fixed, known, "fixed")
+    check_known(settings.free, VELOCITIES, "free")
+    both = sorted(set(settings.priors) & set(settings.fixed))
+    if both:
+        raise BayneError(f"{', '.join(both)}: both fixed and given a prior; choose one")
+    for name, value in settings.fixed.items():
+        low, high = -np.inf, np.inf
+        if name in emulator.label_names:
+            i = emulator.label_names.index(name)
+            low, high = emulator.lower[i], emulator.upper[i]
+        elif name in ("vsini", "vmac", "lsf_scale"):
+            low = 0.0
+        if not (np.isfinite(value) and low <= value <= high):
+            raise BayneError(f"fixed {name} = {value}: outside its domain {low:g} to {high:g}")
+    order = settings.continuum
+    if order is not None and order is not False and (isinstance(order, bool) or not 0 <= int(order) <= 30):
+        raise BayneError(f"continuum {order!r}: give a Chebyshev order from 0 to 30, None or False")
+    if settings.resolution is not None and not settings.resolution > 0:
+        raise BayneError(f"resolution {settings.resolution}: give R = λ/FWHM, a positive number")
+    for name in settings.priors:
+        if name in VELOCITIES and name not in settings.free:
+            raise BayneError(f"priors: {name} is not free; add it to free=, or fix it")
+
+
+def prepare(given: Any, emulator: Emulator, settings: Settings, name: str | None) -> tuple[Ready, Verdict]:
+    """Make a spectrum ready for fitting and note what had to be done to it.
+
+    Raises
+    ------
+    BayneError
+        No LSF is known; snr or mask do not match the arms.
+    """
+    verdict = Verdict()
+    if isinstance(given, Spectrum):
+        spectrum = given
+    else:
+        from ..surveys import from_specutils
+
+        spectrum = from_specutils(given)
+    if name is not None:
+        spectrum = replace(spectrum, id=name)
+    profile = settings.instrument or spectrum.instrument or None
+    if isinstance(profile, str):
+        profile = load_instrument(profile)
+    spectrum = _with_lsf(spectrum, profile, settings.resolution)
+    if settings.mask is not None:
+        spectrum = spectrum.with_mask(settings.mask)
+    if settings.windows is not None:
+        spectrum = spectrum.with_mask([_outside(arm.wavelength, settings.windows) for arm in spectrum.arms])
+    repaired = sum(spectrum.counts.get(key, 0) for key in ("not finite", "negative error"))
+    if repaired:
+        verdict.raise_flag(Flag.NONFINITE_MASKED, f"{repaired} pixels were not finite or had negative errors.")
+    bary = 0.0
+    if spectrum.frame == "observed":
+        bary = spectrum.bary_kms or 0.0
+        if spectrum.bary_kms is None:
+            verdict.raise_flag(Flag.RV_AS_OBSERVED)
+    elif spectrum.frame == "rest":
+        verdict.messages.append("The file is in the rest frame: rv is what is left over.")
+    replaced = [n for n in ("vsini", "vmac") if n in settings.free and n not in broadening(emulator, settings.free)]
+    if replaced:
+        verdict.raise_flag(Flag.BROADENING_REPLACED, f"{', '.join(replaced)}: contained in the network's labels.")
+    if emulator.error is None and settings.emulator_error:
+        verdict.raise_flag(Flag.NO_EMULATOR_ERROR)
+    if settings.method == "map":
+        verdict.raise_flag(Flag.MAP_ONLY)
+
+    order = _order(spectrum, profile, settings.continuum)
+    pilot = []
+    for arm in spectrum.arms:
+        flat = settings.continuum is False or spectrum.normalized or not arm.good.any()
+        level = np.ones(arm.flux.size)
+        pilot.append(level if flat else continuum.pilot(arm, arm.good, order or 0))
+    spectrum = _with_errors(spectrum, settings.snr, pilot, verdict)
+    if spectrum.n_good < 2 * (len(emulator.label_names) + 2):
+        verdict.raise_flag(
+            Flag.NO_PIXELS, f"{spectrum.n_good} good pixels of {sum(a.flux.size for a in spectrum.arms)}."
+        )
+    return Ready(spectrum, pilot, order, bary), verdict
+
+
+def _with_lsf(spectrum: Spectrum, profile: Instrument | None, resolution: float | None) -> Spectrum:
+    if resolution is not None:
+        return spectrum.with_resolution(resolution)
+    if profile is None:
+        return spectrum
+
+    def with_profile(arm: Arm) -> Arm:
+        own = profile.arm(arm.name)
+        if arm.lsf is not None:
+            return arm
+        if own is None:
+            raise BayneError(
+                f"instrument {profile.name!r} has no arm {arm.name!r} (it has {', '.join(a.name for a in profile.arms)}): "
+                "rename the arm, or give resolution="
+            )
+        return replace(arm, lsf=own.lsf(arm.wavelength, profile.lsf_scale_sigma))
+
+    return replace(spectrum, arms=tuple(with_profile(arm) for arm in spectrum.arms))
+
+
+def _outside(wavelength: FloatArray, windows: Sequence[tuple[float, float]]) -> np.ndarray:
+    inside = np.zeros(wavelength.size, bool)
+    for low, high in windows:
+        inside |= (wavelength >= low) & (wavelength <= high)
+    return ~inside
+
+
+def _order(spectrum: Spectrum, profile: Instrument | None, given: int | bool | None) -> int | None:
+    if given is False:
+        return None
+    if given is not None:
+        return int(given)
+    return profile.continuum if profile is not None else DEFAULT_ORDER
+
+
+def _with_errors(
+    spectrum: Spectrum, snr: float | Sequence[float] | None, pilot: list[FloatArray], verdict: Verdict
+) -> Spectrum:
+    """Inverse variances from the user's S/N or from differences, for arms that have none."""
+    values = None
+    if snr is not None:
+        values = np.broadcast_to(np.asarray(snr, dtype=np.float64), (len(spectrum.arms),))
+        if not np.all(values > 0):
+            raise BayneError(f"snr {snr}: give positive numbers, per native pixel")
+    arms = []
+    for i, arm in enumerate(spectrum.arms):
+        if arm.ivar is not None:
+            arms.append(arm)
+        elif values is not None:
+            arms.append(replace(arm, ivar=np.where(arm.good, (values[i] / pilot[i]) ** 2, 0.0)))
+        else:
+            arms.append(replace(arm, ivar=continuum.estimated_ivar(arm)))
+            verdict.raise_flag(Flag.ERRORS_ESTIMATED)
+    return replace(spectrum, arms=tuple(arms))

@@ -1,0 +1,199 @@
+"""Samplers: NUTS in Fisher-whitened coordinates, and the truncated Laplace approximation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from numpyro.infer import MCMC, NUTS
+from scipy.special import ndtr, ndtri
+
+from ..forward import Arrays
+from ..likelihood import Prior, Static, log_like
+from ..spectrum import FloatArray
+from .optimise import curvature, density, to_box
+
+#: Chains, warm-up and kept draws per chain. In whitened coordinates warm-up only has to find a step size.
+CHAINS, WARMUP, DRAWS = 4, 300, 500
+
+#: Starts are drawn this much wider than the Gaussian approximation of the posterior.
+DISPERSION = 1.5
+
+MAX_TREE_DEPTH = 8
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Posterior draws in label space (chains, draws, n), and statistics of the sampler (chains, draws) by name."""
+
+    values: FloatArray
+    stats: dict[str, FloatArray]
+
+
+@partial(jax.jit, static_argnums=0)
+def whitening(static: Static, arrays: Arrays, prior: Prior, centre: jax.Array) -> jax.Array:
+    """(n, n) matrix that takes whitened coordinates to unconstrained ones: L⁻ᵀ, L Lᵀ the curvature."""
+    lower = jnp.linalg.cholesky(curvature(static, arrays, prior, centre))
+    return jax.scipy.linalg.solve_triangular(lower, jnp.eye(centre.size), lower=True).T
+
+
+def model(static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, white: jax.Array) -> None:
+    """NumPyro model of one star: a flat site ``z`` in whitened coordinates, the posterior density as a factor."""
+    flat = dist.ImproperUniform(dist.constraints.real_vector, (), (centre.size,))
+    z = numpyro.sample("z", flat)
+    u = centre + white @ z
+    numpyro.factor("density", density(static, arrays, prior, u, volume=True))
+
+
+@partial(jax.jit, static_argnums=0)
+def _describe(
+    static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, white: jax.Array, z: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Labels, log posterior in label space and log likelihood of every draw (d, n)."""
+
+    def one(zi: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        x = to_box(prior, centre + white @ zi)
+        like = log_like(static, arrays, x)
+        return x, like + prior.log_density(x), like
+
+    return jax.lax.map(one, z, batch_size=4)
+
+
+_MCMC: dict[Static, MCMC] = {}
+
+
+def _mcmc(static: Static, progress: bool) -> MCMC:
+    """One sampler per compiled shape, so that the next star of the same kind compiles nothing."""
+    if static not in _MCMC:
+        kernel = NUTS(partial(model, static), target_accept_prob=0.85, max_tree_depth=MAX_TREE_DEPTH)
+        _MCMC[static] = MCMC(
+            kernel,
+            num_warmup=WARMUP,
+            num_samples=DRAWS,
+            num_chains=CHAINS,
+            chain_method="vectorized",
+            progress_bar=progress,
+            jit_model_args=True,
+        )
+    _MCMC[static].progress_bar = progress
+    return _MCMC[static]
+
+
+def nuts(
+    static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, key: jax.Array, progress: bool = False
+) -> Draws:
+    """Sample with NUTS from dispersed starts.
+
+    Parameters
+    ----------
+    static, arrays, prior
+        The problem.
+    centre
+        (n,) maximum of the density of the unconstrained coordinates.
+    key
+        JAX random key.
+    progress
+        Show a progress bar.
+    """
+    white = whitening(static, arrays, prior, centre)
+    first, second = jax.random.split(key)
+    starts = _dispersed(static, arrays, prior, centre, white, first)
+    mcmc = _mcmc(static, progress)
+    fields = ("diverging", "energy", "num_steps", "accept_prob", "adapt_state.step_size")
+    mcmc.run(second, arrays, prior, centre, white, init_params={"z": starts}, extra_fields=fields)
+    z = mcmc.get_samples(group_by_chain=True)["z"]
+    shape = z.shape[:2]
+    values, posterior, likelihood = _describe(static, arrays, prior, centre, white, z.reshape(-1, z.shape[-1]))
+    extra = mcmc.get_extra_fields(group_by_chain=True)
+    stats = {
+        "lp": posterior.reshape(shape),
+        "log_likelihood_total": likelihood.reshape(shape),
+        "diverging": extra["diverging"],
+        "energy": extra["energy"],
+        "n_steps": extra["num_steps"],
+        "tree_depth": np.ceil(np.log2(np.asarray(extra["num_steps"]) + 1)),
+        "acceptance_rate": extra["accept_prob"],
+        "step_size": extra["adapt_state.step_size"],
+    }
+    return Draws(np.asarray(values, dtype=np.float64).reshape(*shape, -1), {k: np.asarray(v) for k, v in stats.items()})
+
+
+def _dispersed(
+    static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, white: jax.Array, key: jax.Array
+) -> jax.Array:
+    """(chains, n) starts from an overdispersed Gaussian, each drawn closer until its density is finite."""
+    value = jax.jit(density, static_argnums=(0, 4))
+    z = DISPERSION * jax.random.normal(key, (CHAINS, centre.size))
+    best = float(value(static, arrays, prior, centre, True))
+    rows = []
+    for row in z:
+        # far out in a curved posterior a Gaussian start can be hopeless: halve until it is merely bad
+        for _ in range(6):
+            start = value(static, arrays, prior, centre + white @ row, True)
+            if bool(jnp.isfinite(start)) and best - float(start) < 10 * centre.size:
+                break
+            row = row / 2
+        rows.append(row)
+    return jnp.stack(rows)
+
+
+def laplace(
+    precision: FloatArray,
+    centre: FloatArray,
+    lower: FloatArray,
+    upper: FloatArray,
+    walls: tuple[FloatArray, FloatArray],
+    seed: Any,
+) -> FloatArray:
+    """Draws (chains, draws, n) from a Gaussian cut to a box and to half-spaces, by Gibbs sampling.
+
+    Every conditional of a truncated Gaussian is a truncated Gaussian in one dimension (Geweke 1991); all
+    draws advance side by side from the centre, each a chain of its own.
+
+    Parameters
+    ----------
+    precision, centre
+        (n, n) and (n,) of the Gaussian; the centre lies inside the domain.
+    lower, upper, walls
+        The box, and ``a @ x <= b``.
+    seed
+        Of the random numbers.
+    """
+    rng = np.random.default_rng(seed)
+    n = centre.size
+    x = np.repeat(centre[None], CHAINS * DRAWS, axis=0)
+    a, b = walls
+    scale = 1 / np.sqrt(np.diag(precision))
+    sweeps = 200
+    for _ in range(sweeps):
+        for i in rng.permutation(n):
+            gap = x - centre
+            mean = x[:, i] - gap @ precision[i] * scale[i] ** 2
+            low, high = np.full(len(x), lower[i]), np.full(len(x), upper[i])
+            if len(a):
+                room = b - x @ a.T + x[:, [i]] * a[:, i]
+                positive, negative = a[:, i] > 1e-12, a[:, i] < -1e-12
+                high = np.minimum(high, np.min(room[:, positive] / a[positive, i], axis=1, initial=np.inf))
+                low = np.maximum(low, np.max(room[:, negative] / a[negative, i], axis=1, initial=-np.inf))
+            x[:, i] = _truncated(mean, scale[i], low, np.maximum(low, high), rng)
+    return x.reshape(CHAINS, DRAWS, n)
+
+
+def _truncated(
+    mean: FloatArray, scale: float, low: FloatArray, high: FloatArray, rng: np.random.Generator
+) -> FloatArray:
+    """Gaussian draws between two ends by inversion, mirrored so that a far interval lies in the left tail."""
+    left, right = (low - mean) / scale, (high - mean) / scale
+    sign = np.where(left > 0, -1.0, 1.0)
+    left, right = np.minimum(sign * left, sign * right), np.maximum(sign * left, sign * right)
+    below, above = ndtr(left), ndtr(right)
+    z = ndtri(below + rng.random(mean.shape) * (above - below))
+    # more than 37 sigma out the tail underflows: all mass sits at the nearer end
+    z = np.clip(np.where(above > 0, z, right), left, right)
+    return np.clip(mean + scale * sign * z, low, high)

@@ -1,0 +1,194 @@
+"""Where to start: radial velocity by cross-correlation with a few templates of the emulator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.stats import qmc
+
+from ..emulators import Emulator
+from ..labels import over_hydrogen
+from ..spectrum import C_KMS, FWHM_PER_SIGMA, Arm, FloatArray, GaussianLSF, Spectrum
+
+#: Velocities searched, in the frame of the file (km/s).
+MAX_VELOCITY = 1000.0
+
+#: The cross-correlation is done on bins of about this width (km/s), templates smoothed to twice of it.
+BIN_KMS = 12.0
+
+#: Templates, spread over the domain.
+N_TEMPLATES = 16
+
+
+@dataclass(frozen=True)
+class Start:
+    """Result of the cross-correlation.
+
+    Parameters
+    ----------
+    velocity
+        Of the highest peak (km/s, frame of the file).
+    significance
+        Height of the peak above the median of the function, in units of its scatter (MAD).
+    labels
+        (t, l) templates in order of their peaks, best first.
+    grid, ccf
+        (v,) velocities (km/s) and the normalised cross-correlation of the best template.
+    """
+
+    velocity: float
+    significance: float
+    labels: FloatArray
+    grid: FloatArray
+    ccf: FloatArray
+
+    @property
+    def at_edge(self) -> bool:
+        """Whether the peak lies within 1% of the ends of the range."""
+        return abs(self.velocity) > 0.99 * MAX_VELOCITY
+
+
+def template_labels(emulator: Emulator, fixed: dict[str, float], lower: FloatArray, upper: FloatArray) -> FloatArray:
+    """(t, l) labels spread over the domain: stellar parameters by a Sobol sequence, [X/Fe] near zero.
+
+    Parameters
+    ----------
+    emulator, fixed
+        Fixed labels keep their values.
+    lower, upper
+        (l,) box to stay in, priors included.
+    """
+    centre = np.clip(0.0, lower + 0.1 * (upper - lower), upper - 0.1 * (upper - lower))
+    abundances = {over for over, _ in over_hydrogen(emulator.label_names).values()}
+    points = qmc.Sobol(len(lower), scramble=False).random_base2(8)[1:]
+    labels = lower + (0.05 + 0.9 * points) * (upper - lower)
+    for i, name in enumerate(emulator.label_names):
+        if name in abundances:
+            labels[:, i] = centre[i]
+        if name in fixed:
+            labels[:, i] = fixed[name]
+    inside = labels[emulator.contains(labels)]
+    return inside[:N_TEMPLATES] if len(inside) else labels[:N_TEMPLATES]
+
+
+@dataclass(frozen=True)
+class Binned:
+    """Data for cross-correlation: wavelengths (n,), flux over pilot less its mean (n,), weights (n,), arm (n,)."""
+
+    log_wave: FloatArray
+    value: FloatArray
+    weight: FloatArray
+    arm: np.ndarray
+
+
+def bin_data(spectrum: Spectrum, pilot: list[FloatArray]) -> Binned:
+    """Average neighbouring pixels to about `BIN_KMS`, weighted by inverse variance."""
+    parts = []
+    for a, (arm, p) in enumerate(zip(spectrum.arms, pilot, strict=True)):
+        step = C_KMS * float(np.median(np.diff(np.log(arm.wavelength))))
+        width = max(1, round(BIN_KMS / step))
+        n = arm.wavelength.size // width * width
+        if n == 0:
+            continue
+        weight = _weight(arm, p)[:n].reshape(-1, width)
+        total = weight.sum(1)
+        flux = np.where(weight > 0, arm.flux[:n].reshape(-1, width) / p[:n].reshape(-1, width), 0.0)
+        value = np.divide((weight * flux).sum(1), total, out=np.zeros(len(total)), where=total > 0)
+        keep = total > 0
+        log_wave = np.log(arm.wavelength[:n]).reshape(-1, width).mean(1)
+        parts.append((log_wave[keep], value[keep], total[keep], np.full(keep.sum(), a)))
+    if not parts:
+        return Binned(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, int))
+    log_wave, value, weight, arm_index = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Binned(log_wave, value, weight, arm_index)
+
+
+def _weight(arm: Arm, pilot: FloatArray) -> FloatArray:
+    """Inverse variance of flux over pilot, each pixel's S/N capped at 100: no pixel decides alone."""
+    assert arm.ivar is not None
+    weight = np.where(arm.good, arm.ivar * pilot**2, 0.0)
+    return np.minimum(weight, 1e4)
+
+
+def smooth_template(emulator: Emulator, flux: FloatArray, spectrum: Spectrum) -> FloatArray:
+    """Template smoothed to the instrument, but to no less than twice the bin."""
+    widths = [
+        C_KMS * float(np.median(arm.lsf.fwhm / arm.wavelength))
+        for arm in spectrum.arms
+        if isinstance(arm.lsf, GaussianLSF)
+    ]
+    fwhm = max([2 * BIN_KMS, *widths])
+    smooth = np.array(flux, dtype=np.float64)
+    for k in np.unique(emulator.segment):
+        here = emulator.segment == k
+        step = C_KMS * float(np.median(np.diff(np.log(emulator.wavelength[here]))))
+        smooth[here] = gaussian_filter1d(smooth[here], fwhm / FWHM_PER_SIGMA / step, mode="nearest")
+    return smooth
+
+
+def correlate(data: Binned, emulator: Emulator, template: FloatArray, velocities: FloatArray) -> FloatArray:
+    """Normalised cross-correlation (v,) of the data with a template, between -1 and 1, 0 without overlap.
+
+    Weighted correlation coefficient over the pixels that the shifted template covers; the weighted mean of
+    each arm is removed from both, so that levels do not count.
+    """
+    log_own = np.log(emulator.wavelength)
+    edges = [(np.log(low), np.log(high)) for low, high in emulator.windows()]
+    out = np.zeros(velocities.size)
+    n_arms = int(data.arm.max()) + 1 if data.arm.size else 0
+    for i, velocity in enumerate(velocities):
+        rest = data.log_wave - np.arctanh(velocity / C_KMS)
+        covered = np.zeros(rest.size, bool)
+        for low, high in edges:
+            covered |= (rest >= low) & (rest <= high)
+        if covered.sum() < 10:
+            continue
+        w, arm, y = data.weight[covered], data.arm[covered], data.value[covered]
+        m = np.interp(rest[covered], log_own, template)
+        total = np.bincount(arm, w, n_arms)
+        total[total == 0] = 1.0
+        y = y - (np.bincount(arm, w * y, n_arms) / total)[arm]
+        m = m - (np.bincount(arm, w * m, n_arms) / total)[arm]
+        norm = np.sqrt(np.sum(w * y**2) * np.sum(w * m**2))
+        out[i] = np.sum(w * y * m) / norm if norm > 0 else 0.0
+    return out
+
+
+def find_start(
+    spectrum: Spectrum,
+    emulator: Emulator,
+    pilot: list[FloatArray],
+    labels: FloatArray,
+    around: tuple[float, float] = (-MAX_VELOCITY, MAX_VELOCITY),
+) -> Start:
+    """Velocity and labels to start from.
+
+    Parameters
+    ----------
+    spectrum
+        With inverse variances.
+    emulator, labels
+        Templates (t, l).
+    pilot
+        Pilot continuum of every arm.
+    around
+        Range in which to take the peak (km/s, frame of the file); the scatter that it has to stand out of is
+        always that over ±`MAX_VELOCITY`.
+    """
+    data = bin_data(spectrum, pilot)
+    low, high = around
+    grid = np.union1d(np.arange(-MAX_VELOCITY, MAX_VELOCITY + BIN_KMS, BIN_KMS), [low, 0.5 * (low + high), high])
+    allowed = (grid >= low) & (grid <= high)
+    templates = [smooth_template(emulator, f, spectrum) for f in emulator.flux(labels)]
+    functions = np.array([correlate(data, emulator, t, grid) for t in templates])
+    order = np.argsort(-functions[:, allowed].max(1))
+    best = int(order[0])
+    near = grid[allowed][int(np.argmax(functions[best, allowed]))]
+    fine = np.clip(near + np.linspace(-2 * BIN_KMS, 2 * BIN_KMS, 97), low, high)
+    velocity = float(fine[int(np.argmax(correlate(data, emulator, templates[best], fine)))])
+    ccf = functions[best]
+    spread = 1.4826 * float(np.median(np.abs(ccf - np.median(ccf)))) + 1e-12
+    significance = float((ccf[allowed].max() - np.median(ccf)) / spread)
+    return Start(velocity, significance, labels[order], grid, ccf)

@@ -1,0 +1,87 @@
+"""Fisher matrices by forward-mode differentiation of the same model and noise that are sampled."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..forward import Arrays
+from ..likelihood import Static, factorise, jitter, predict, project
+from ..likelihood.marginal import Factors
+from ..spectrum import FloatArray
+
+
+def fisher_matrix(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array:
+    """Fisher information (n_free, n_free) of all free parameters, without priors on them.
+
+    F_ij = ∂_i μᵀ Σ⁻¹ ∂_j μ for parameters of the mean, with the noise covariance Σ (continuum and emulator
+    error included) frozen at `theta`; ½ tr(Σ⁻¹ ∂_i Σ Σ⁻¹ ∂_j Σ) for the jitters. Tegmark, Taylor & Heavens
+    (1997, ApJ 480, 22), equation 15.
+    """
+    m = static.n_mean
+
+    def mean(x: jax.Array) -> jax.Array:
+        return predict(static, arrays, jnp.concatenate([x, theta[m:]]))
+
+    # one pass per parameter, a few at a time: the Jacobian's peak memory stays a few spectra wide
+    jacobian = jax.lax.map(lambda e: jax.jvp(mean, (theta[:m],), (e,))[1], jnp.eye(m), batch_size=8)
+    jacobian = jnp.where(arrays["used"], jacobian, 0.0)
+    log_jitter = jitter(static, theta)
+    factors = factorise(arrays, mean(theta[:m]), log_jitter)
+    columns = jnp.moveaxis(jacobian, 0, -1)
+    p, q = project(factors, columns)
+    top = jnp.einsum("iap,ap,jap->ij", jacobian, factors.weight, jacobian) - jnp.einsum("aci,acj->ij", p, p)
+    if q is not None:
+        top -= q.T @ q
+    if log_jitter is None:
+        return top
+    return jax.scipy.linalg.block_diag(top, _jitter_information(factors, log_jitter))
+
+
+def _jitter_information(factors: Factors, log_jitter: jax.Array) -> jax.Array:
+    """(a, a) ½ tr(Σ⁻¹ D_a Σ⁻¹ D_b), D_a = ∂Σ/∂(log jitter_a) = 2 jitter_a² on the pixels of arm a.
+
+    With Σ⁻¹ = W - W H Hᵀ W and u = w d on arm a, the trace is Σ u² - 2 Σ u² w |H_i|² + tr(G_a G_b),
+    G_a = Hᵀ W D_a W H.
+    """
+    w = factors.weight
+    u = w * 2 * jnp.exp(2 * log_jitter)[:, None]
+    own = jax.vmap(lambda f, b: jax.scipy.linalg.solve_triangular(f, b.T, lower=True).T)(factors.block, factors.columns)
+    common = jnp.zeros((*own.shape[:2], 0))
+    if factors.error is not None and factors.cross is not None and factors.whole is not None:
+        half = jax.vmap(partial(jax.scipy.linalg.solve_triangular, lower=True))(factors.block, factors.cross)
+        rest = factors.error - jnp.einsum("anc,ack->ank", own, half)
+        common = jnp.einsum("ank,lk->anl", rest, jnp.linalg.inv(factors.whole))
+    h = jnp.concatenate([own, common], axis=-1)
+    gram = jnp.einsum("anc,an,and->acd", h, u * w, h)
+    c = own.shape[-1]
+    diagonal = jnp.sum(u**2, -1) - 2 * jnp.einsum("an,anc->a", u**2 * w, h**2) + jnp.einsum("acd,acd->a", gram, gram)
+    shared = jnp.einsum("akl,bkl->ab", gram[:, c:, c:], gram[:, c:, c:])
+    shared = shared - jnp.diag(jnp.diagonal(shared))
+    return 0.5 * (jnp.diag(diagonal) + shared)
+
+
+def bounds(fisher: FloatArray, width: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Cramér-Rao bounds without label priors, and the covariance behind them.
+
+    Parameters
+    ----------
+    fisher
+        (n, n).
+    width
+        (n,) width of the domain of each parameter.
+
+    Returns
+    -------
+    tuple
+        (n,) bounds, inf where a bound exceeds width/sqrt(12), the spread of a uniform prior: the data do
+        not constrain that parameter; and (n, n) the inverse of the Fisher matrix, regularised a thousand
+        widths out so that it exists.
+    """
+    scaled = fisher * np.outer(width, width)
+    covariance = np.linalg.inv(scaled + 1e-6 * np.eye(width.size)) * np.outer(width, width)
+    bound = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    return np.where(bound > width / np.sqrt(12), np.inf, bound), covariance

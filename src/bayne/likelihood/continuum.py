@@ -1,0 +1,55 @@
+"""Pilot continuum and Chebyshev basis."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.polynomial import chebyshev
+
+from ..spectrum import Arm, FloatArray
+
+#: Standard deviation of the Gaussian prior on each Chebyshev coefficient, relative to the pilot continuum.
+PRIOR_SIGMA = 0.1
+
+
+def basis(wavelength: FloatArray, order: int) -> FloatArray:
+    """(n, order + 1) Chebyshev polynomials over the arm's wavelengths scaled to [-1, 1]."""
+    span = wavelength[-1] - wavelength[0]
+    return chebyshev.chebvander(2 * (wavelength - wavelength[0]) / span - 1, order)
+
+
+def pilot(arm: Arm, used: np.ndarray, order: int) -> FloatArray:
+    """(n,) first guess of the continuum, in the units of the flux: positive everywhere.
+
+    A Chebyshev series fitted with clipping that is tighter below (1.5 sigma, lines) than above (4 sigma,
+    cosmic rays). It only has to be right within `PRIOR_SIGMA`; the fit replaces it once.
+    """
+    scale = float(np.median(np.abs(arm.flux[used]))) or 1.0
+    flux = arm.flux / scale
+    design = basis(arm.wavelength, order)
+    keep = used.copy()
+    model = np.ones_like(flux)
+    for _ in range(12):
+        coefficients, *_ = np.linalg.lstsq(design[keep], flux[keep], rcond=None)
+        model = design @ coefficients
+        residual = flux - model
+        spread = 1.4826 * float(np.median(np.abs(residual[keep] - np.median(residual[keep])))) + 1e-12
+        new = used & (residual > -1.5 * spread) & (residual < 4 * spread)
+        if new.sum() < 4 * (order + 1) or np.array_equal(new, keep):
+            break
+        keep = new
+    floor = 0.05 * max(float(np.median(model[used])), 1e-3)
+    return scale * np.maximum(model, floor)
+
+
+def estimated_ivar(arm: Arm) -> FloatArray:
+    """(n,) inverse variance estimated from third-order differences of neighbouring good pixels.
+
+    Stoehr et al. (2008, ASPC 394, 505), DER_SNR: sigma = 1.482602/sqrt(6) median |2 f_i - f_{i-2} - f_{i+2}|,
+    which neither continuum nor resolved lines move much.
+    """
+    flux = arm.flux[arm.good]
+    if flux.size < 16:
+        return np.zeros(arm.flux.size)
+    sigma = 1.482602 / np.sqrt(6) * float(np.median(np.abs(2 * flux[2:-2] - flux[:-4] - flux[4:])))
+    sigma = max(sigma, 1e-6 * float(np.median(np.abs(flux))), 1e-30)
+    return np.where(arm.good, sigma**-2.0, 0.0)

@@ -1,0 +1,285 @@
+"""One star as a function: parameters in, log posterior density out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..emulators import Emulator
+from ..forward import VELOCITY_MARGIN, Arrays, ForwardStatic, Plan, observe, plan
+from ..labels import MAX_BROADENING
+from ..spectrum import C_KMS, FloatArray, Spectrum
+from . import continuum
+from .marginal import coefficients, log_likelihood
+from .priors import Prior, make_prior
+
+#: Range of the factor on the LSF width: a survey that is wrong by half needs a better profile.
+LSF_SCALE_RANGE = (0.6, 1.5)
+
+
+@dataclass(frozen=True)
+class Static:
+    """What the compiled likelihood depends on besides arrays; hashable.
+
+    ``names`` are the free parameters in order: emulator labels (at ``label_index`` of the network's vector),
+    velocities, ``lsf_scale``, and one ``log_jitter_<arm>`` per arm when ``jitter`` is True.
+    """
+
+    forward: ForwardStatic
+    names: tuple[str, ...]
+    label_index: tuple[int, ...]
+    jitter: bool
+
+    @property
+    def n_mean(self) -> int:
+        """How many leading parameters change the model's mean: all but the jitters."""
+        return sum(not name.startswith("log_jitter_") for name in self.names)
+
+
+def parameters(static: Static, arrays: Arrays, theta: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Label vector (l,) of the network, and the velocities and LSF scale by name."""
+    k = len(static.label_index)
+    labels = arrays["labels"].at[jnp.asarray(static.label_index, dtype=jnp.int32)].set(theta[:k])
+    where = {name: i for i, name in enumerate(static.names)}
+    others = {
+        name: theta[where[name]] if name in where else arrays[f"fixed_{name}"]
+        for name in ("rv", "vsini", "vmac", "lsf_scale")
+    }
+    return labels, others
+
+
+def predict(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array:
+    """(a, n) normalised model flux on the observed pixels, float64, 1 on unused ones."""
+    labels, other = parameters(static, arrays, theta)
+    rest = static.forward.network(arrays["params"], labels)
+    # collinear velocities add in rapidity: barycentric rv minus the observer's motion is the frame's velocity
+    velocity = C_KMS * jnp.tanh(jnp.arctanh(other["rv"] / C_KMS) - jnp.arctanh(arrays["bary"] / C_KMS))
+    flux = observe(static.forward, arrays, rest, velocity, other["vsini"], other["vmac"], other["lsf_scale"])
+    return jnp.where(arrays["used"], flux.astype(jnp.float64), 1.0)
+
+
+def jitter(static: Static, theta: jax.Array) -> jax.Array | None:
+    """(a,) log jitter of every arm, None when there is none."""
+    return theta[static.n_mean :] if static.jitter else None
+
+
+def log_like(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array:
+    """Log marginal likelihood of the normalised data."""
+    return log_likelihood(arrays, predict(static, arrays, theta), jitter(static, theta))
+
+
+def log_posterior(static: Static, arrays: Arrays, prior: Prior, theta: jax.Array) -> jax.Array:
+    """Log posterior density in label space, up to a constant: no Jacobian of any transform."""
+    return log_like(static, arrays, theta) + prior.log_density(theta)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A star ready to be fitted.
+
+    Parameters
+    ----------
+    static, arrays, prior
+        Arguments of the compiled functions.
+    prior_std
+        (n_free,) standard deviation of each prior.
+    plan
+        The forward model's plan.
+    pilot
+        (a, n) pilot continuum in the units of the data; 1 on padding.
+    fixed
+        Values of the labels that are not free.
+    """
+
+    static: Static
+    arrays: Arrays
+    prior: Prior
+    prior_std: FloatArray
+    plan: Plan
+    pilot: FloatArray
+    fixed: dict[str, float]
+
+
+def padded(spectrum: Spectrum, values: list[FloatArray], fill: float) -> FloatArray:
+    """One array per arm, padded to (a, n) with `fill`."""
+    n = max(arm.wavelength.size for arm in spectrum.arms)
+    out = np.full((len(values), n), fill)
+    for a, value in enumerate(values):
+        out[a, : value.size] = value
+    return out
+
+
+def broadening(emulator: Emulator, free: tuple[str, ...]) -> tuple[str, ...]:
+    """The broadening operators that are on: those freed, less those that a label of the network stands for."""
+    taken = {*emulator.label_names, *emulator.card.absorbs}
+    return tuple(name for name in ("vsini", "vmac") if name in free and name not in taken)
+
+
+def build(
+    spectrum: Spectrum,
+    emulator: Emulator,
+    *,
+    velocity: float,
+    bary: float,
+    free: tuple[str, ...],
+    fixed: Mapping[str, float],
+    priors: Mapping[str, Any],
+    order: int | None,
+    pilot: list[FloatArray],
+    emulator_error: bool,
+    with_jitter: bool,
+) -> Problem:
+    """Assemble the problem of one spectrum.
+
+    Parameters
+    ----------
+    spectrum
+        With inverse variances and LSF.
+    velocity
+        Starting velocity in the frame of the file (km/s).
+    bary
+        Velocity to add to it to make it the reported one (km/s).
+    free
+        Velocities to free, of ``rv``, ``vsini``, ``vmac``.
+    fixed, priors
+        By name.
+    order
+        Chebyshev order per arm; None for no continuum.
+    pilot
+        Pilot continuum of every arm.
+    emulator_error, with_jitter
+        Whether to count them.
+
+    Raises
+    ------
+    BayneError
+        What `plan` and `make_prior` raise.
+    """
+    operators = broadening(emulator, free)
+    names, low, high = _free_labels(emulator, fixed)
+    label_index = tuple(emulator.label_names.index(name) for name in names)
+    margin = _margin(fixed, priors, free)
+    limits = {name: (0.0, value) for name, value in MAX_BROADENING.items()}
+    # adding velocities as numbers is right to 0.1 km/s, hence the 1%
+    limits["rv"] = (velocity + bary - 0.99 * margin, velocity + bary + 0.99 * margin)
+    for name in ("rv", *operators):
+        if name in free and name not in fixed:
+            names.append(name)
+            low.append(limits[name][0])
+            high.append(limits[name][1])
+    largest = {name: max(MAX_BROADENING[name], fixed.get(name, 0.0)) for name in operators}
+    largest |= {name: fixed[name] for name in ("vsini", "vmac") if fixed.get(name, 0.0) > 0}
+    scale_sigma = max((getattr(arm.lsf, "scale_sigma", 0.0) for arm in spectrum.arms), default=0.0)
+    scale_free = scale_sigma > 0 and "lsf_scale" not in fixed
+    the_plan = plan(
+        spectrum,
+        emulator,
+        velocity,
+        margin=margin,
+        max_vsini=largest.get("vsini", 0.0),
+        max_vmac=largest.get("vmac", 0.0),
+        max_scale=LSF_SCALE_RANGE[1] if scale_free else fixed.get("lsf_scale", 1.0),
+    )
+    given = dict(priors)
+    if scale_free and the_plan.has_kernel:
+        names.append("lsf_scale")
+        low.append(max(LSF_SCALE_RANGE[0], _sharpest(the_plan)))
+        high.append(LSF_SCALE_RANGE[1])
+        given.setdefault("lsf_scale", (1.0, scale_sigma))
+
+    arrays = dict(the_plan.arrays)
+    data, noise = _normalised(spectrum, pilot, the_plan.used)
+    if with_jitter:
+        for a, arm in enumerate(spectrum.arms):
+            used = the_plan.used[a]
+            photon = float(np.sqrt(np.median(noise[a][used]))) if used.any() else 0.01
+            names.append(f"log_jitter_{arm.name}")
+            low.append(np.log(0.03 * photon))
+            high.append(np.log(max(0.5, 10 * photon)))
+    labels = np.array([fixed.get(n, np.nan) for n in emulator.label_names], dtype=np.float64)
+    bases = [continuum.PRIOR_SIGMA * continuum.basis(arm.wavelength, order or 0) for arm in spectrum.arms]
+    arrays |= {
+        "labels": jnp.asarray(np.where(np.isnan(labels), 0.5 * (emulator.lower + emulator.upper), labels)),
+        "bary": jnp.asarray(float(bary)),
+        "used": jnp.asarray(the_plan.used),
+        "data": jnp.asarray(data),
+        "noise": jnp.asarray(noise),
+        "basis": jnp.asarray(np.stack([padded_rows(b, data.shape[1]) for b in bases]))
+        * (0.0 if order is None else 1.0),
+    }
+    defaults = {"rv": bary, "vsini": 0.0, "vmac": 0.0, "lsf_scale": 1.0}
+    arrays |= {f"fixed_{k}": jnp.asarray(float(fixed.get(k, v))) for k, v in defaults.items()}
+    static = Static(the_plan.static, tuple(names), label_index, with_jitter)
+    if emulator_error and emulator.error is not None:
+        arrays |= _error_arrays(static, arrays, emulator, velocity)
+    a, b = emulator.card.walls
+    fixed_part = np.array([0.0 if i in label_index else labels[i] for i in range(labels.size)])
+    wall = np.zeros((a.shape[0], len(names)))
+    wall[:, : len(label_index)] = a[:, list(label_index)]
+    prior, spread = make_prior(names, np.array(low), np.array(high), given, (wall, b - a @ fixed_part))
+    return Problem(static, arrays, prior, spread, the_plan, padded(spectrum, pilot, 1.0), dict(fixed))
+
+
+def padded_rows(matrix: FloatArray, n: int) -> FloatArray:
+    """(m, c) matrix padded with zero rows to (n, c)."""
+    return np.pad(matrix, ((0, n - matrix.shape[0]), (0, 0)))
+
+
+def _free_labels(emulator: Emulator, fixed: Mapping[str, float]) -> tuple[list[str], list[float], list[float]]:
+    free = [i for i, name in enumerate(emulator.label_names) if name not in fixed]
+    card = emulator.card
+    return [card.labels[i] for i in free], [card.lower[i] for i in free], [card.upper[i] for i in free]
+
+
+def _margin(fixed: Mapping[str, float], priors: Mapping[str, Any], free: tuple[str, ...]) -> float:
+    """How far the velocity may go from its start (km/s): 5 sigma of its prior where that is less than usual."""
+    if "rv" in fixed or "rv" not in free:
+        return 0.0
+    prior = priors.get("rv")
+    return min(VELOCITY_MARGIN, 5 * float(prior[1])) if isinstance(prior, Sequence) else VELOCITY_MARGIN
+
+
+def _sharpest(the_plan: Plan) -> float:
+    """Smallest scale at which no pixel of a kernel would have to be sharpened."""
+    instrument, emulated = np.asarray(the_plan.arrays["variance"]), np.asarray(the_plan.arrays["emulated"])
+    kernel = the_plan.used & (instrument > 0)
+    return float(np.sqrt(np.max(emulated[kernel] / instrument[kernel]))) if kernel.any() else 0.0
+
+
+def _normalised(spectrum: Spectrum, pilot: list[FloatArray], used: np.ndarray) -> tuple[FloatArray, FloatArray]:
+    """Data over pilot, and photon variance over pilot²; 1 where unused."""
+    data = padded(spectrum, [arm.flux / p for arm, p in zip(spectrum.arms, pilot, strict=True)], 1.0)
+    ivar = [np.zeros(a.flux.size) if a.ivar is None else a.ivar for a in spectrum.arms]
+    weight = padded(spectrum, [w * p**2 for w, p in zip(ivar, pilot, strict=True)], 0.0)
+    noise = np.divide(1.0, weight, out=np.ones_like(weight), where=used & (weight > 0))
+    return np.where(used, data, 1.0), noise
+
+
+def _error_arrays(static: Static, arrays: Arrays, emulator: Emulator, velocity: float) -> Arrays:
+    """The emulator's error model on the observed pixels, at the starting velocity and without rotation."""
+    assert emulator.error is not None
+    zero = jnp.asarray(0.0)
+
+    def carry(rest: jax.Array) -> jax.Array:
+        one = arrays["fixed_lsf_scale"]
+        return observe(static.forward, arrays, rest, jnp.asarray(velocity), zero, zero, one)
+
+    rows = [carry(jnp.asarray(row, jnp.float32)) for row in emulator.error.basis]
+    variance = carry(jnp.asarray(emulator.error.sigma**2, jnp.float32))
+    used = arrays["used"]
+    return {
+        "error_basis": jnp.where(used[..., None], jnp.stack(rows, -1).astype(jnp.float64), 0.0),
+        "error_variance": jnp.where(used, jnp.maximum(variance.astype(jnp.float64), 0.0), 0.0),
+    }
+
+
+def best_continuum(problem: Problem, theta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """At given parameters: model (a, n), continuum over pilot (a, n), emulator correction (a, n)."""
+    model = predict(problem.static, problem.arrays, theta)
+    ratio, correction = coefficients(problem.arrays, model, jitter(problem.static, theta))
+    return model, ratio, correction

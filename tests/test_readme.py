@@ -1,0 +1,158 @@
+"""What README and docs tell people to type works."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PAGES = [page for page in PAGES if "_build" not in page.parts]
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Fenced code blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Words of every `bayne ...` line in shell blocks, continuation lines joined, comments dropped."""
+    text = "\n".join(blocks(page, "shell")).replace("\\\n", " ")
+    lines = [shlex.split(line, comments=True) for line in text.splitlines()]
+    return [words for words in lines if words[:1] == ["bayne"]]
+
+
+@functools.cache
+def help_of(*command: str) -> tuple[int, str]:
+    script = Path(sys.executable).with_name("bayne")
+    environment = os.environ | {"COLUMNS": "300", "TERM": "dumb", "NO_COLOR": "1"}
+    run = subprocess.run(
+        [script, *command, "--help"], capture_output=True, text=True, env=environment, timeout=120, check=False
+    )
+    return run.returncode, run.stdout
+
+
+def wrong(words: list[str]) -> list[str]:
+    """What a command line names that `bayne` does not have."""
+    _, command, *rest = words
+    code, text = help_of(command)
+    if code != 0:
+        return [command]
+    options = [word.partition("=")[0] for word in rest if word.startswith("-")]
+    return [option for option in options if not re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", text)]
+
+
+@every_page
+def test_commands_exist_with_their_options(page: Path) -> None:
+    for words in commands(page):
+        assert wrong(words) == [], " ".join(words)
+
+
+def test_readme_and_tutorial_name_commands() -> None:
+    assert commands(ROOT / "README.md")
+    assert commands(ROOT / "docs" / "tutorial" / "first-star.md")
+
+
+def test_a_wrong_command_is_found() -> None:
+    assert wrong(["bayne", "fitt", "star.fits"]) == ["fitt"]
+    assert wrong(["bayne", "fit", "star.fits", "--emulatr", "x"]) == ["--emulatr"]
+
+
+@every_page
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        path = target.partition("#")[0]
+        if path and "://" not in path:
+            assert (page.parent / path).exists(), target
+
+
+@every_page
+def test_make_targets_exist(page: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    code = "\n".join([*blocks(page, "shell"), *re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))])
+    for target in re.findall(r"^make ([a-z]+)", code, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+@every_page
+def test_python_blocks_are_python(page: Path) -> None:
+    for code in blocks(page, "python"):
+        ast.parse(code)
+
+
+def test_readme_fits_a_star(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's own code on the published files; only the method is a quicker one."""
+    for file in (
+        "networks/binspec_NN_normalized_spectra.npz",
+        "networks/binspec_apogee_wavelength.npz",
+        "spectra/apogee_2M13012770.npz",
+    ):
+        (tmp_path / Path(file).name).symlink_to(shared / file)
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks(ROOT / "README.md", "python")
+    assert code.count("fit_star(spectrum, emulator)") == 1
+    scope: dict[str, object] = {}
+    exec(code.replace("fit_star(spectrum, emulator)", "fit_star(spectrum, emulator, method='map')"), scope)
+    table = scope["result"].table  # type: ignore[attr-defined]
+    assert 4200 < table[table["label"] == "teff"]["median"][0] < 5500, "a cool dwarf"
+    assert (tmp_path / "star.html").stat().st_size > 10_000
+    assert (tmp_path / "star.nc").exists()
+
+
+@pytest.mark.parametrize("page", ["how-to/add-a-network.md", "reference/flags.md"])
+def test_python_of_the_docs_runs(page: str) -> None:
+    from bayne.emulators import NETWORKS
+
+    before = dict(NETWORKS)
+    try:
+        for code in blocks(ROOT / "docs" / page, "python"):
+            exec(code, {"__name__": "docs"})
+    finally:
+        NETWORKS.clear()
+        NETWORKS.update(before)
+
+
+def test_spectrum_from_arrays_in_the_docs() -> None:
+    (code,) = [c for c in blocks(ROOT / "docs" / "how-to" / "read-your-spectra.md", "python") if "make_arm" in c]
+    scope: dict[str, object] = {}
+    exec(code, scope)
+    assert scope["spectrum"].n_good == 2000  # type: ignore[attr-defined]
+
+
+def test_network_of_the_docs_passes_its_own_checks() -> None:
+    """The example network decodes its own example and is linear."""
+    from bayne.emulators import NETWORKS, Card
+
+    (code,) = blocks(ROOT / "docs" / "how-to" / "add-a-network.md", "python")
+    scope: dict[str, object] = {"__name__": "docs"}
+    try:
+        exec(code, scope)
+        card = Card("x", "linear", ("teff", "logg"), ("K", "dex"), (4000.0, 1.0), (7000.0, 5.0), "vacuum", 3e4)
+        network, params = NETWORKS["linear"].decode(NETWORKS["linear"].example(card, 7, 0), card)
+        a, b, c = (np.asarray(network(params, np.array(x))) for x in ([5000.0, 2.0], [5500.0, 3.0], [6000.0, 4.0]))
+        np.testing.assert_allclose(a + c, 2 * b, atol=1e-6)
+        assert a.dtype == np.float32
+    finally:
+        NETWORKS.pop("linear", None)
+
+
+def test_card_in_the_docs_is_the_shipped_one() -> None:
+    text = (ROOT / "docs" / "how-to" / "use-a-published-network.md").read_text(encoding="utf-8")
+    (path,) = re.findall(r"^```\{literalinclude\} (\S+)", text, re.MULTILINE)
+    assert (ROOT / "docs" / "how-to" / path).resolve().name == "binspec_apogee.json"

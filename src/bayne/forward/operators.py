@@ -1,4 +1,4 @@
-"""Doppler shift, rotation, macroturbulence and sampling: pure JAX, differentiable, in velocity space.
+"""Doppler shift, rotation, macroturbulence and the weights of sampling: pure JAX, differentiable, in velocity space.
 
 Broadening that is the same at every wavelength in km/s is a convolution in ln λ, done in Fourier space
 with the exact transform of each profile. The line-spread function differs from pixel to pixel and is
@@ -100,44 +100,38 @@ def macroturbulence_transform(frequency: jax.Array, vmac: jax.Array) -> jax.Arra
     return jnp.where(a < 1e-3, series, -jnp.expm1(-safe) / safe)
 
 
-def sample(
-    fine: jax.Array, start: jax.Array, position: jax.Array, variance: jax.Array, width: jax.Array | None, taps: int
-) -> jax.Array:
-    """Values of a model at observed pixels, blurred by each pixel's own Gaussian and averaged over the pixel.
+def shift_transform(frequency: jax.Array, shift: jax.Array) -> jax.Array:
+    """Fourier transform of a displacement in ln λ.
 
     Parameters
     ----------
-    fine
-        (g,) model samples, windows one after the other.
-    start
-        (a, n) index in `fine` of the first sample of the window that holds each pixel.
-    position
-        (a, n) float64 place of the pixel's centre in that window, in samples.
-    variance
-        (a, n) variance of the Gaussian in samples²; at least about 1, or the sum over samples is not an integral.
-    width
-        (a, n) full width of the pixel in samples; None where the Gaussian contains the pixel.
-    taps
-        Number of samples that are summed: at least 10 sigma plus the pixel.
-
-    Returns
-    -------
-    array
-        (a, n) in the precision of `fine`.
+    frequency
+        Cycles per km/s.
+    shift
+        c times the displacement in ln λ, km/s, positive to the red.
     """
-    base = jnp.floor(position)
-    offset = jnp.arange(taps) - (taps // 2 - 1)
-    distance = offset.astype(fine.dtype) - (position - base).astype(fine.dtype)[..., None]
-    inverse = jax.lax.rsqrt(variance).astype(fine.dtype)[..., None]
+    return jnp.exp(-2j * jnp.pi * frequency * shift)
+
+
+def tap_weights(distance: jax.Array, variance: jax.Array, width: jax.Array | None) -> jax.Array:
+    """Weights of model samples around a pixel: its Gaussian, averaged over its width.
+
+    Parameters
+    ----------
+    distance
+        (..., k) from the pixel's centre to the samples, in samples.
+    variance
+        (...) of the Gaussian, in samples²; at least about 1, or the sum over samples is not an integral.
+    width
+        (...) full width of the pixel in samples; None where the Gaussian contains the pixel.
+    """
+    inverse = (1 / jnp.sqrt(variance)).astype(distance.dtype)[..., None]
     if width is None:
-        weight = inverse * jnp.exp(-0.5 * (distance * inverse) ** 2) / jnp.sqrt(jnp.asarray(2 * jnp.pi, fine.dtype))
-    else:
-        half = 0.5 * width.astype(fine.dtype)[..., None]
-        scale = inverse * jnp.asarray(2**-0.5, fine.dtype)
-        upper, lower = jax.lax.erf((distance + half) * scale), jax.lax.erf((distance - half) * scale)
-        weight = 0.25 * (upper - lower) / half
-    index = (start + base.astype(jnp.int32))[..., None] + offset
-    return jnp.sum(weight * fine[index], axis=-1)
+        return inverse * jnp.exp(-0.5 * (distance * inverse) ** 2) / jnp.sqrt(jnp.asarray(2 * jnp.pi, distance.dtype))
+    half = 0.5 * width.astype(distance.dtype)[..., None]
+    scale = inverse * jnp.asarray(2**-0.5, distance.dtype)
+    upper, lower = jax.lax.erf((distance + half) * scale), jax.lax.erf((distance - half) * scale)
+    return 0.25 * (upper - lower) / half
 
 
 def apply_bands(flux: jax.Array, bands: jax.Array) -> jax.Array:

@@ -12,7 +12,14 @@ from ..emulators import Emulator, Network
 from ..spectrum import C_KMS, FloatArray, Spectrum
 from .grid import ModelGrid, model_grid
 from .lsf import ArmKernel, arm_kernel, pixel_width
-from .operators import apply_bands, log_doppler, macroturbulence_transform, rotation_transform, sample
+from .operators import (
+    apply_bands,
+    log_doppler,
+    macroturbulence_transform,
+    rotation_transform,
+    shift_transform,
+    tap_weights,
+)
 
 #: Velocities within this of the starting one are reachable without losing a pixel (km/s), unless the prior of the
 #: velocity is narrower.
@@ -31,11 +38,10 @@ class ForwardStatic:
     """What a compiled forward model depends on besides arrays; hashable."""
 
     network: Network
-    taps: int
     upsample: int
-    box: bool
     rotates: bool
     macro: bool
+    scaled: bool
 
 
 Arrays = dict[str, jax.Array]
@@ -72,7 +78,7 @@ def plan(
     margin: float = VELOCITY_MARGIN,
     max_vsini: float = 0.0,
     max_vmac: float = 0.0,
-    max_scale: float = 1.0,
+    max_scale: float | None = None,
 ) -> Plan:
     """Plan the forward model of a spectrum about a starting velocity.
 
@@ -87,7 +93,7 @@ def plan(
     max_vsini, max_vmac
         Largest rotation and macroturbulence that will be asked for (km/s); 0 leaves the operator out.
     max_scale
-        Largest factor on the width of the LSF.
+        Largest factor on the width of the LSF where that is a parameter; None where the width is as stated.
 
     Raises
     ------
@@ -97,71 +103,71 @@ def plan(
     card = emulator.card
     kernels = [arm_kernel(arm, card.resolution, card.includes_pixel) for arm in spectrum.arms]
     # a Gaussian of macroturbulence has sigma = vmac / sqrt(2)
-    reach = max_vsini + REACH_SIGMA / np.sqrt(2) * max_vmac
+    reach = max_vsini + REACH_SIGMA / np.sqrt(2) * max_vmac + margin
     grid = model_grid(emulator, reach)
     upsample, floor = _sampling(kernels, grid)
     dv = C_KMS * grid.step.min() / upsample
     n = max(arm.wavelength.size for arm in spectrum.arms)
     box = any(k.width is not None for k in kernels)
 
-    start = np.zeros((len(kernels), n), np.int64)
-    position = np.full((len(kernels), n), float(grid.pad * upsample))
-    step = np.full((len(kernels), n), grid.step[0] / upsample)
+    shape = (len(kernels), n)
+    start = np.zeros(shape, np.int64)
+    position = np.full(shape, float(grid.pad * upsample))
+    variance, emulated = np.zeros(shape), np.zeros(shape)
     # arms without a pixel of their own beside arms with one: 0.3 samples widen the kernel by 0.4%
-    variance, emulated, width = (np.full((len(kernels), n), v) for v in (0.0, 0.0, 0.3))
-    used = np.zeros((len(kernels), n), bool)
-    good = np.zeros((len(kernels), n), bool)
-    half_taps = 0.0
+    width = np.full(shape, 0.3)
+    used, good, reached = np.zeros(shape, bool), np.zeros(shape, bool), np.ones(shape, bool)
+    half = 1
     for a, (arm, kernel) in enumerate(zip(spectrum.arms, kernels, strict=True)):
         m = arm.wavelength.size
         good[a, :m] = arm.good
-        spread = np.sqrt(max_scale**2 * kernel.instrument.max() + floor * dv**2)
+        spread = np.sqrt((max_scale or 1.0) ** 2 * kernel.instrument.max() + floor * dv**2)
         own_width = 0.0 if kernel.width is None else float(kernel.width.max())
         own_reach = REACH_SIGMA * spread + own_width / 2
-        half_taps = max(half_taps, own_reach / dv)
+        half = max(half, int(np.ceil(own_reach / dv)))
         if kernel.bands is not None:
             own_reach += kernel.bands.shape[1] // 2 * float(pixel_width(arm.wavelength).max())
+            # rows at the ends of an arm lack neighbours to draw on
+            edge = kernel.bands.shape[1] // 2
+            reached[a, :edge] = reached[a, m - edge : m] = False
         rest = np.log(arm.wavelength) - float(log_doppler(velocity))
-        room = (own_reach + reach + margin) / C_KMS
+        scale = np.full(m, dv)
+        room = (own_reach + reach) / C_KMS
         for s in range(grid.step.size):
             last = grid.first[s] + grid.step[s] * (grid.size[s] - 1)
             inside = np.flatnonzero((rest - room >= grid.first[s]) & (rest + room <= last))
             fine_step = grid.step[s] / upsample
             start[a, inside] = s * grid.length * upsample
             position[a, inside] = grid.pad * upsample + (rest[inside] - grid.first[s]) / fine_step
-            step[a, inside] = fine_step
+            scale[inside] = C_KMS * fine_step
             used[a, inside] = True
-        scale = C_KMS * step[a, :m]
         variance[a, :m] = kernel.instrument / scale**2
         emulated[a, :m] = kernel.emulator / scale**2
         if kernel.width is not None:
             width[a, :m] = kernel.width / scale
-    used &= good
+    used &= good & reached
+    base = np.floor(position)
+    offset = np.arange(-half, half + 1)
+    distance = (offset - (position - base)[..., None]).astype(np.float32)
+    pixel = jnp.asarray(width) if box else None
     arrays = {
         "params": dict(emulator.params),
         "grid_index": grid.index,
         "grid_weight": grid.weight.astype(np.float32),
         "frequency": grid.frequency,
         "sharpen": _sharpen(grid, upsample, floor),
-        "start": start.astype(np.int32),
-        "position": position,
-        "step": step,
         "velocity": np.float64(velocity),
-        "variance": variance,
-        "emulated": emulated,
-        "floor": np.float64(floor),
-        "width": width,
+        "index": ((start + base.astype(np.int64))[..., None] + offset).astype(np.int32),
     }
+    if max_scale is None:
+        arrays["weight"] = tap_weights(jnp.asarray(distance), jnp.asarray(variance - emulated + floor), pixel)
+    else:
+        arrays |= {"distance": distance, "variance": variance, "emulated": emulated, "floor": np.float64(floor)}
+        if pixel is not None:
+            arrays["width"] = pixel
     if any(k.bands is not None for k in kernels):
         arrays["bands"] = _stack_bands(kernels, n)
-    static = ForwardStatic(
-        network=emulator.network,
-        taps=2 * int(np.ceil(half_taps) + 1),
-        upsample=upsample,
-        box=box,
-        rotates=max_vsini > 0,
-        macro=max_vmac > 0,
-    )
+    static = ForwardStatic(emulator.network, upsample, max_vsini > 0, max_vmac > 0, max_scale is not None)
     has_kernel = any(np.any(k.instrument > 0) for k in kernels)
     return Plan(static, jax.tree.map(jnp.asarray, arrays), used, int((good & ~used).sum()), has_kernel)
 
@@ -230,11 +236,16 @@ def observe(
         transfer = transfer * rotation_transform(arrays["frequency"], vsini)
     if static.macro:
         transfer = transfer * macroturbulence_transform(arrays["frequency"], vmac)
-    spectrum = jnp.fft.rfft(padded) * transfer.astype(padded.dtype)
-    fine = jnp.fft.irfft(spectrum, n=static.upsample * padded.shape[-1])
-    shift = log_doppler(velocity) - log_doppler(arrays["velocity"])
-    position = arrays["position"] - shift / arrays["step"]
-    variance = jnp.maximum(lsf_scale**2 * arrays["variance"] - arrays["emulated"], 0.0) + arrays["floor"]
-    width = arrays["width"] if static.box else None
-    flux = sample(fine.ravel(), arrays["start"], position, variance, width, static.taps)
+    moved = C_KMS * (log_doppler(velocity) - log_doppler(arrays["velocity"]))
+    transfer = transfer * shift_transform(arrays["frequency"], moved)
+    spectrum = jnp.fft.rfft(padded) * transfer.astype(jnp.complex64)
+    fine = jnp.fft.irfft(spectrum, n=static.upsample * padded.shape[-1]).ravel()
+    weight = arrays["weight"] if not static.scaled else _scaled_weights(arrays, lsf_scale)
+    flux = jnp.sum(weight * fine[arrays["index"]], axis=-1)
     return apply_bands(flux, arrays["bands"]) if "bands" in arrays else flux
+
+
+def _scaled_weights(arrays: Arrays, lsf_scale: jax.Array) -> jax.Array:
+    """Weights of the samples for LSF widths multiplied by a factor."""
+    variance = jnp.maximum(lsf_scale**2 * arrays["variance"] - arrays["emulated"], 0.0) + arrays["floor"]
+    return tap_weights(arrays["distance"], variance, arrays.get("width"))

@@ -183,7 +183,7 @@ def build(
         margin=margin,
         max_vsini=largest.get("vsini", 0.0),
         max_vmac=largest.get("vmac", 0.0),
-        max_scale=LSF_SCALE_RANGE[1] if scale_free else fixed.get("lsf_scale", 1.0),
+        max_scale=LSF_SCALE_RANGE[1] if scale_free else fixed.get("lsf_scale"),
     )
     given = dict(priors)
     if scale_free and the_plan.has_kernel:

@@ -264,7 +264,8 @@ def _value(row: Row, n: int, fixed: bool) -> str:
 
 
 def _number(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}".replace("-", "−") if np.isfinite(value) else ""
+    text = f"{value:.{digits}f}" if np.isfinite(value) else ""
+    return text.removeprefix("-") if not text.strip("-0.") else text.replace("-", "−")
 
 
 def _words(bit: Flag) -> str:
@@ -287,9 +288,11 @@ def _spectrum(result: FitResult) -> str:
         _figure(png(overview_figure(result.arms)), "The whole spectrum with model and continuum", "wide"),
         f'<p class="note">{escape(" ".join((note, *plan.left_out)))}</p>',
     ]
-    for arm, figure in spectrum_figures(result.arms, velocity if np.isfinite(velocity) else 0.0, plan):
+    for arm, figures in spectrum_figures(result.arms, velocity if np.isfinite(velocity) else 0.0, plan):
         parts.append(f"<h3>{escape(_arm_title(arm.name, arm.wavelength))}</h3>")
-        parts.append(_figure(png(figure, dpi=110), f"Spectrum, model and residuals of arm {arm.name}", "wide long"))
+        alt = f"Spectrum, model and residuals of arm {arm.name}"
+        rows = "".join(f'<img alt="{escape(alt)}" src="{png(figure, dpi=110)}">' for figure in figures)
+        parts.append(f'<figure class="wide">{rows}</figure>')
     return "\n".join(parts)
 
 
@@ -315,7 +318,7 @@ def _posterior(result: FitResult, table: Table) -> str:
     traces = trace_figure(result)
     if traces is not None:
         parts.append("<details><summary>Traces and ranks of the chains</summary>")
-        parts.append(_figure(png(traces, dpi=100), "Traces and ranks of the chains", "wide long") + "</details>")
+        parts.append(_figure(png(traces, dpi=100), "Traces and ranks of the chains", "wide") + "</details>")
     if ccf is not None:
         parts.append("<h2>Radial velocity</h2>")
         parts.append(_figure(png(ccf), "Cross-correlation with the best template", "natural"))

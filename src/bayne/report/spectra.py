@@ -31,7 +31,7 @@ MIN_DEPTH = 0.04
 
 WIDTH = 13.0  # of the figures, inches
 LEFT, RIGHT = 0.65, 0.15
-MARKS, FLUX, RESIDUAL, TICKS = 0.55, 1.5, 0.62, 0.3  # heights of the parts of a row, inches
+MARKS, FLUX, RESIDUAL, TICKS, GAP = 0.5, 1.5, 0.62, 0.22, 0.16  # heights of the parts of a row, inches
 LABEL_STEP = 0.125  # least distance between the names of two lines, inches
 
 
@@ -94,8 +94,8 @@ def _rows(arm: ArmFit, widen: float, fitted: bool) -> tuple[tuple[float, float],
     )
 
 
-def spectrum_figures(arms: Sequence[ArmFit], velocity: float, plan: Plan) -> Iterator[tuple[ArmFit, Figure]]:
-    """One figure for every arm of the plan, made when it is asked for.
+def spectrum_figures(arms: Sequence[ArmFit], velocity: float, plan: Plan) -> Iterator[tuple[ArmFit, Iterator[Figure]]]:
+    """Every arm of the plan with its rows, each a figure that is made when it is asked for.
 
     Parameters
     ----------
@@ -107,39 +107,38 @@ def spectrum_figures(arms: Sequence[ArmFit], velocity: float, plan: Plan) -> Ite
         From `plan_rows`.
     """
     for index, rows in plan.rows:
-        with rc_context(STYLE):
-            figure = _arm_figure(arms[index], rows, velocity)
-        yield arms[index], figure
+        yield arms[index], _row_figures(arms[index], rows, velocity)
 
 
-def _arm_figure(arm: ArmFit, rows: tuple[tuple[float, float], ...], velocity: float) -> Figure:
-    row_height = MARKS + FLUX + RESIDUAL + TICKS
-    height = len(rows) * row_height + 0.2
-    figure = Figure(figsize=(WIDTH, height))
+def _row_figures(arm: ArmFit, rows: Sequence[tuple[float, float]], velocity: float) -> Iterator[Figure]:
     scale, fitted = continuum_of(arm)
     with np.errstate(invalid="ignore", divide="ignore"):
         flux, model = arm.flux / scale, arm.model / scale
         residual = np.where(arm.used, (arm.flux - arm.model) / arm.total_sigma, np.nan)
     flux_limits, sigma_limit = _flux_limits(flux, model, arm.used), _residual_limit(residual)
-    for k, (low, high) in enumerate(rows):
-        top = height - k * row_height - MARKS
-        upper = _axes(figure, top - FLUX, FLUX, (low, high))
-        lower = _axes(figure, top - FLUX - RESIDUAL, RESIDUAL, (low, high))
+    for low, high in rows:
         inside = (arm.wavelength >= low - 1.0) & (arm.wavelength <= high + 1.0)
         wave, used = arm.wavelength[inside], arm.used[inside]
-        _grey_out(upper, wave, used)
-        _grey_out(lower, wave, used)
-        upper.plot(wave, np.where(used, np.nan, flux[inside]), drawstyle="steps-mid", color=PALE, lw=0.6)
-        upper.plot(wave, np.where(used, flux[inside], np.nan), drawstyle="steps-mid", color=INK, lw=0.7)
-        upper.plot(wave, model[inside], color=RED, lw=1.0, alpha=0.9)
-        upper.set_ylim(*flux_limits)
-        upper.tick_params(labelbottom=False)
-        upper.set_ylabel("flux / continuum" if fitted else "flux / median")
-        _draw_residuals(lower, wave, residual[inside], sigma_limit)
-        visible = [m for m in lines_between(low, high, velocity) if _is_deep(m, wave, model[inside])]
-        _mark_lines(upper, visible, (low, high))
-    lower.set_xlabel("vacuum wavelength (Å)", labelpad=1)
-    return figure
+        lines = [line for line in lines_between(low, high, velocity) if _is_deep(line, wave, model[inside])]
+        last = high == rows[-1][1]
+        marks, ticks = (MARKS if lines else GAP), TICKS + (GAP if last else 0.0)
+        with rc_context(STYLE):
+            figure = Figure(figsize=(WIDTH, marks + FLUX + RESIDUAL + ticks))
+            upper = _axes(figure, ticks + RESIDUAL, FLUX, (low, high))
+            lower = _axes(figure, ticks, RESIDUAL, (low, high))
+            _grey_out(upper, wave, used)
+            _grey_out(lower, wave, used)
+            upper.plot(wave, np.where(used, np.nan, flux[inside]), drawstyle="steps-mid", color=PALE, lw=0.6)
+            upper.plot(wave, np.where(used, flux[inside], np.nan), drawstyle="steps-mid", color=INK, lw=0.7)
+            upper.plot(wave, model[inside], color=RED, lw=1.0, alpha=0.9)
+            upper.set_ylim(*flux_limits)
+            upper.tick_params(labelbottom=False)
+            upper.set_ylabel("flux / continuum" if fitted else "flux / median")
+            _draw_residuals(lower, wave, residual[inside], sigma_limit)
+            _mark_lines(upper, lines, (low, high))
+            if last:
+                lower.set_xlabel("vacuum wavelength (Å)", labelpad=1)
+        yield figure
 
 
 def _axes(figure: Figure, bottom: float, height: float, limits: tuple[float, float]) -> Axes:

@@ -1,0 +1,97 @@
+"""Echelle spectra in HDF5, as Starfish and its forerunners write them: arrays of (order, pixel)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ..errors import ReadError
+from ..spectrum import Frame, Medium, Spectrum
+from .build import build_arm, origin
+from .registry import Peek, register
+from .stated import arms_with_lsf, check_plausible, choose_frame, choose_medium, text
+
+#: Names of the arrays of wavelength, flux and error: those of the early files, then those of Starfish.
+LAYOUTS = (("wls", "fls", "sigmas"), ("waves", "fluxes", "sigmas"))
+
+#: Starfish's mask is true for pixels to keep.
+KEEP = "masks"
+
+
+def recognise(peek: Peek) -> bool:
+    """An HDF5 file with the arrays of either layout."""
+    if peek.kind != "hdf5":
+        return False
+    with h5py.File(peek.path, "r") as file:
+        return _layout(file) is not None
+
+
+@register("echelle-hdf5", "echelle orders in HDF5 (Starfish)", recognise)
+def read(
+    path: Path,
+    medium: Medium | None = None,
+    frame: Frame | None = None,
+    instrument: str | None = None,
+    normalized: bool | None = None,
+) -> Spectrum:
+    """Read echelle orders from HDF5: wavelengths (Å), fluxes and errors of shape (orders, pixels).
+
+    Parameters
+    ----------
+    medium
+        Needed where the file has no attribute ``medium``.
+    frame
+        Barycentric where the file has an attribute ``BCV``, the correction that was applied; else as the
+        attribute ``frame`` states, else observed.
+    instrument
+        Profile that gives the line-spread function.
+    normalized
+        Whether the flux has been divided by a continuum.
+    """
+    with h5py.File(path, "r") as file:
+        layout = _layout(file)
+        if layout is None:
+            raise ReadError(f"{path.name} has no arrays {', '.join(LAYOUTS[0])}; it has {', '.join(file) or 'none'}")
+        wave, flux, sigma = (np.atleast_2d(file[name][()]).astype(np.float64) for name in layout)
+        kept = np.atleast_2d(file[KEEP][()]).astype(bool) if KEEP in file else None
+        attributes = {key: _plain(item) for key, item in file.attrs.items()}
+    if wave.ndim != 2 or not wave.shape == flux.shape == sigma.shape:
+        raise ReadError(f"{path.name}: {', '.join(layout)} differ in shape ({wave.shape}, {flux.shape}, {sigma.shape})")
+    check_plausible(wave, path.name)
+    said = choose_medium(medium, attributes.get("medium"))
+    counts: dict[str, int] = {}
+    arms = [
+        build_arm(
+            wave[order],
+            flux[order],
+            counts,
+            error=sigma[order],
+            reasons={} if kept is None else {"masked": ~kept[order]},
+            medium=said,
+            name=f"order_{order:02d}",
+        )
+        for order in range(len(wave))
+    ]
+    return Spectrum(
+        arms=arms_with_lsf(arms, instrument),
+        frame=choose_frame(frame, "barycentric" if "BCV" in attributes else attributes.get("frame")),
+        normalized=bool(normalized),
+        id=path.stem,
+        star_id=text(attributes.get("name")),
+        instrument=instrument or "",
+        provenance=origin(path.name, "echelle-hdf5", attributes),
+        counts=counts,
+    )
+
+
+def _layout(file: Any) -> tuple[str, str, str] | None:
+    return next((names for names in LAYOUTS if all(name in file for name in names)), None)
+
+
+def _plain(item: Any) -> Any:
+    if isinstance(item, bytes):
+        return item.decode()
+    return item.tolist() if isinstance(item, np.generic | np.ndarray) else item

@@ -1,0 +1,135 @@
+"""One-dimensional FITS spectra with the wavelengths in the header."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import ReadError
+from ..spectrum import FloatArray, Frame, Medium, Spectrum
+from .build import build_arm, origin
+from .fits_files import image, keep, number, open_fits, pixels, value
+from .registry import Peek, register
+from .stated import angstrom, arms_with_lsf, choose_frame, choose_medium, text
+
+KEPT = ("OBJECT", "INSTRUME", "TELESCOP", "DATE-OBS", "EXPTIME", "RA", "DEC", "SPECSYS", "AIRORVAC", "CTYPE1", "CUNIT1")
+
+#: Extensions that give errors, by what they hold.
+ERRORS = {"error": ("ERROR", "ERR", "ERRS", "SIGMA", "STDDEV", "UNCERT"), "ivar": ("IVAR",)}
+
+
+def recognise(peek: Peek) -> bool:
+    """The first HDU that holds an image has one axis, and its header gives wavelengths."""
+    index = _first(peek.headers)
+    return index is not None and _axis(peek.headers[index])
+
+
+@register("fits-1d", "one-dimensional FITS spectrum, wavelengths in the header", recognise, generic=True)
+def read(
+    path: Path,
+    medium: Medium | None = None,
+    frame: Frame | None = None,
+    instrument: str | None = None,
+    normalized: bool | None = None,
+    unit: str | None = None,
+) -> Spectrum:
+    """Read a one-dimensional FITS spectrum with linear or logarithmic wavelengths.
+
+    The unit is that of ``CUNIT1``, and Å where the header has none, which is what IRAF means by it. An
+    extension named ERROR, SIGMA, IVAR or the like gives the errors.
+
+    Parameters
+    ----------
+    medium
+        Needed where neither ``CTYPE1`` (WAVE, AWAV) nor ``AIRORVAC`` states it.
+    frame
+        Overrides ``SPECSYS``; observed where neither is given.
+    instrument
+        Profile that gives the line-spread function.
+    normalized
+        Whether the flux has been divided by a continuum.
+    unit
+        Overrides ``CUNIT1``.
+    """
+    with open_fits(path) as hdus:
+        index = _first([hdu.header for hdu in hdus])
+        if index is None:
+            raise ReadError(f"{path.name} has no image; a one-dimensional spectrum is expected")
+        header = hdus[index].header
+        flux = np.squeeze(image(hdus, index, path))
+        names = {hdu.name: i for i, hdu in enumerate(hdus) if i != index}
+        spread = {
+            kind: np.squeeze(image(hdus, names[name], path))
+            for kind, known in ERRORS.items()
+            for name in known
+            if name in names
+        }
+    if flux.ndim != 1:
+        raise ReadError(
+            f"{path.name}: the image has {flux.ndim} axes of {flux.shape} pixels, one is expected; "
+            "write the orders as a table with the columns order, wavelength, flux and error"
+        )
+    counts: dict[str, int] = {}
+    arm = build_arm(
+        angstrom(_wavelength(path, header, flux.size), unit or value(header, "CUNIT1") or "Angstrom", "CUNIT1"),
+        flux,
+        counts,
+        error=spread.get("error"),
+        ivar=None if "error" in spread else spread.get("ivar"),
+        medium=choose_medium(medium, _stated_medium(header)),
+    )
+    return Spectrum(
+        arms=arms_with_lsf([arm], instrument),
+        frame=choose_frame(frame, value(header, "SPECSYS")),
+        normalized=bool(normalized),
+        id=path.stem,
+        star_id=text(value(header, "OBJECT")),
+        instrument=instrument or "",
+        provenance=origin(path.name, "fits-1d", keep(header, KEPT)),
+        counts=counts,
+    )
+
+
+def _first(headers: Any) -> int | None:
+    """Index of the first HDU that holds an image."""
+    for index, header in enumerate(headers):
+        if header.get("NAXIS", 0) > 0 and header.get("XTENSION", "IMAGE").strip() == "IMAGE":
+            return index
+    return None
+
+
+def _axis(header: Any) -> bool:
+    """One axis longer than a pixel, and a start and a step of the wavelengths."""
+    long = [axis for axis in range(1, header["NAXIS"] + 1) if header.get(f"NAXIS{axis}", 0) > 1]
+    return long == [1] and "CRVAL1" in header and ("CDELT1" in header or "CD1_1" in header)
+
+
+def _wavelength(path: Path, header: Any, n: int) -> FloatArray:
+    """(n,) wavelengths in the header's unit.
+
+    Linear; IRAF's logarithm (DC-FLAG = 1, log10); or that of the FITS standard (WAVE-LOG, AWAV-LOG:
+    Greisen et al. 2006, A&A 446, 747, equation 5).
+    """
+    start = number(header, "CRVAL1")
+    step = number(header, "CD1_1") if number(header, "CD1_1") is not None else number(header, "CDELT1")
+    if start is None or not step:
+        raise ReadError(f"{path.name}: the header gives no wavelengths; CRVAL1 and CDELT1 or CD1_1 are expected")
+    offset = pixels(header, n)
+    kind = text(value(header, "CTYPE1")).upper()
+    if kind.endswith("-LOG") and kind != "LOG-LINEAR":
+        return start * np.exp(step * offset / start)
+    line = start + step * offset
+    logarithmic = value(header, "DC-FLAG") == 1 or kind in ("LOG", "LOG-LINEAR", "LOGLAM")
+    if logarithmic and line.max() > 6:
+        raise ReadError(f"{path.name}: the header says log10 wavelengths, but CRVAL1 is {start:g}")
+    return 10.0**line if logarithmic else line
+
+
+def _stated_medium(header: Any) -> Any:
+    stated = value(header, "AIRORVAC")
+    if stated is not None:
+        return stated
+    kind = text(value(header, "CTYPE1")).upper().split("-")[0]
+    return {"WAVE": "vacuum", "AWAV": "air"}.get(kind)

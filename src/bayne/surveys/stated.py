@@ -1,0 +1,113 @@
+"""What formats without a survey's conventions must be told: medium, frame, units, instrument."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+from astropy import units
+from numpy.typing import ArrayLike
+
+from ..errors import BayneError
+from ..spectrum import Arm, FloatArray, Frame, Medium
+from .build import with_profile_lsf
+
+#: Wavelengths that a stellar spectrum can have, Å: outside, a unit or a logarithm was left out.
+PLAUSIBLE = (900.0, 300_000.0)
+
+_MEDIA = {"vacuum": "vacuum", "vac": "vacuum", "air": "air"}
+_FRAMES = {
+    **{name: name for name in ("observed", "barycentric", "rest")},
+    # the names of the FITS standard (Greisen et al. 2006, A&A 446, 747, table 12)
+    **{"topocent": "observed", "barycent": "barycentric", "heliocen": "barycentric", "source": "rest"},
+}
+
+
+def choose_medium(given: str | None, stated: object) -> Medium:
+    """The medium of the wavelengths: what the caller says, else what the file states.
+
+    Raises
+    ------
+    BayneError
+        Neither says, or neither word is known. Nothing is guessed: the difference is 83 km/s.
+    """
+    said = given if given is not None else stated
+    if said is None:
+        raise BayneError("it does not state whether its wavelengths are in air or vacuum; say medium='air' or 'vacuum'")
+    known = _MEDIA.get(str(said).strip().lower())
+    if known is None:
+        raise BayneError(f"medium {said!r}: say 'vacuum' or 'air'")
+    return cast(Medium, known)
+
+
+def choose_frame(given: str | None, stated: object) -> Frame:
+    """The frame of the wavelengths: what the caller says, else what the file states, else observed.
+
+    Raises
+    ------
+    BayneError
+        The caller's word is not known.
+    """
+    if given is not None and given not in ("observed", "barycentric", "rest"):
+        raise BayneError(f"frame {given!r}: say 'observed', 'barycentric' or 'rest'")
+    said = given if given is not None else stated
+    return cast(Frame, _FRAMES.get(str(said).strip().lower(), "observed"))
+
+
+def angstrom(wavelength: ArrayLike, unit: object, what: str) -> FloatArray:
+    """Wavelengths (or frequencies, energies, wavenumbers) of a unit as Å.
+
+    Parameters
+    ----------
+    wavelength
+        (n,).
+    unit
+        `astropy.units.Unit` or its name.
+    what
+        Where the unit comes from, for the message.
+
+    Raises
+    ------
+    BayneError
+        The unit is not known, not one of light, or leads to wavelengths that no stellar spectrum has.
+    """
+    try:
+        parsed = units.Unit(_plain(str(unit)))
+        value = units.Quantity(np.asarray(wavelength, dtype=np.float64), parsed)
+        wave = np.asarray(value.to_value(units.AA, equivalencies=units.spectral()))
+    except (ValueError, units.UnitConversionError) as error:
+        raise BayneError(f"{what}: {str(unit)!r} is no unit of wavelength; say 'Angstrom', 'nm' or 'um'") from error
+    check_plausible(wave, what)
+    return wave
+
+
+def check_plausible(wave: FloatArray, what: str) -> None:
+    """Raise where wavelengths (Å) cannot be those of a star.
+
+    Raises
+    ------
+    BayneError
+        Some lie outside `PLAUSIBLE`.
+    """
+    finite = wave[np.isfinite(wave)]
+    if finite.size and (finite.min() < PLAUSIBLE[0] or finite.max() > PLAUSIBLE[1]):
+        raise BayneError(
+            f"{what}: wavelengths from {finite.min():.6g} to {finite.max():.6g} Å are not those of a stellar spectrum; "
+            "is the unit right, or are they logarithms?"
+        )
+
+
+def _plain(unit: str) -> str:
+    """IRAF writes 'angstroms' and 'Angstroms'."""
+    text = unit.strip()
+    return "Angstrom" if text.lower() in ("angstrom", "angstroms", "a", "ang") else text
+
+
+def arms_with_lsf(arms: list[Arm], instrument: str | None) -> tuple[Arm, ...]:
+    """The arms; those without a line-spread function get that of the named instrument's profile."""
+    return with_profile_lsf(tuple(arms), instrument) if instrument else tuple(arms)
+
+
+def text(found: Any) -> str:
+    """A stated name as text; empty where nothing is stated."""
+    return "" if found is None else str(found).strip()

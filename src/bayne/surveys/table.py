@@ -1,0 +1,228 @@
+"""Spectra as tables: ECSV, CSV and other text, and FITS tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import ascii as text_tables
+from astropy.table import MaskedColumn, Table
+
+from ..errors import ReadError
+from ..spectrum import Frame, Medium, Spectrum
+from .build import build_arm, origin
+from .fits_files import open_fits
+from .registry import Peek, register
+from .stated import angstrom, arms_with_lsf, choose_frame, choose_medium, text
+
+#: What columns are called, in lower case; columns without names are the first three of these in order.
+NAMES = {
+    "wavelength": ("wavelength", "wave", "lambda", "wl", "wavelengths", "lam"),
+    "flux": ("flux", "fluxes", "flam", "intensity"),
+    "error": ("error", "err", "sigma", "flux_error", "flux_err", "e_flux", "uncertainty", "std"),
+    "ivar": ("ivar", "inverse_variance"),
+    "mask": ("mask", "flag", "bad"),
+    "arm": ("arm", "order"),
+}
+
+#: Values of the table's metadata worth keeping, besides those that the spectrum has a place for.
+META = ("medium", "frame", "bary_kms", "normalized", "instrument", "id", "star_id")
+
+
+def recognise(peek: Peek) -> bool:
+    """Text with at least two numbers on a line, or a FITS table with columns of wavelength and flux."""
+    if peek.kind == "fits":
+        return _table_hdu(peek.headers) is not None
+    return peek.kind == "text" and _layout(peek.path) is not None
+
+
+@register("table", "table with wavelengths and fluxes: ECSV, CSV, text or FITS", recognise, generic=True)
+def read(
+    path: Path,
+    medium: Medium | None = None,
+    frame: Frame | None = None,
+    instrument: str | None = None,
+    normalized: bool | None = None,
+    unit: str | None = None,
+) -> Spectrum:
+    """Read a table with the columns wavelength, flux, and at will error or ivar, mask (true = bad), arm.
+
+    Common other names of the columns are understood (`NAMES`); text without names has the columns
+    wavelength, flux and error. Rows of one arm (or echelle order) go together. ECSV and FITS carry units
+    and metadata, among them ``medium``, ``frame``, ``bary_kms``, ``normalized``, ``instrument``, ``id`` and
+    ``star_id``; the arguments override these.
+
+    Parameters
+    ----------
+    medium
+        Needed where the metadata do not state it.
+    frame
+        Observed where neither the metadata nor the caller states it.
+    instrument
+        Profile that gives the line-spread function.
+    normalized
+        Whether the flux has been divided by a continuum.
+    unit
+        Unit of the wavelengths, needed where the column has none.
+    """
+    table, meta = _load(path)
+    columns = {kind: _column(table, kind) for kind in NAMES}
+    for kind in ("wavelength", "flux"):
+        if columns[kind] is None:
+            raise ReadError(
+                f"{path.name} has no column of {kind} (such as {NAMES[kind][0]!r}); it has {', '.join(table.colnames)}"
+            )
+    own = table[columns["wavelength"]].unit
+    if unit is None and own is None:
+        raise ReadError(f"{path.name}: the wavelengths have no unit; say unit='Angstrom', 'nm' or 'um'")
+    wave = angstrom(_values(table, columns["wavelength"]), unit or own, "unit of the wavelengths")
+    flux, error, ivar = (_values(table, columns[kind]) for kind in ("flux", "error", "ivar"))
+    masked = _flags(table, columns["mask"])
+    said = choose_medium(medium, meta.get("medium"))
+    counts: dict[str, int] = {}
+    arms = [
+        build_arm(
+            wave[rows],
+            flux[rows],
+            counts,
+            error=error[rows] if error is not None and ivar is None else None,
+            ivar=None if ivar is None else ivar[rows],
+            reasons={} if masked is None else {"masked": masked[rows]},
+            medium=said,
+            name=name,
+        )
+        for name, rows in _groups(table, columns["arm"], wave.size)
+    ]
+    profile = instrument or text(meta.get("instrument"))
+    bary = meta.get("bary_kms")
+    return Spectrum(
+        arms=arms_with_lsf(arms, profile or None),
+        frame=choose_frame(frame, meta.get("frame")),
+        bary_kms=None if bary is None else float(bary),
+        normalized=bool(meta.get("normalized", False)) if normalized is None else normalized,
+        id=text(meta.get("id")) or path.stem,
+        star_id=text(meta.get("star_id")),
+        instrument=profile,
+        provenance=origin(path.name, "table", {key: meta[key] for key in META if key in meta}),
+        counts=counts,
+    )
+
+
+def _load(path: Path) -> tuple[Any, dict[str, Any]]:
+    """The table, and its metadata with keys in lower case and plain values."""
+    peek = Peek(path)
+    if peek.kind == "missing":
+        raise FileNotFoundError(2, "no such file", str(path))
+    if peek.kind == "fits":
+        with open_fits(path) as hdus:
+            index = _table_hdu([hdu.header for hdu in hdus])
+            if index is None:
+                raise ReadError(f"{path.name} has no table with columns of wavelength and flux")
+            table = _flattened(Table.read(hdus[index]))
+    else:
+        layout = _layout(path)
+        if layout is None:
+            raise ReadError(f"{path.name} is no table: no line with two or more numbers was found")
+        table = text_tables.read(path, guess=False, **layout)
+    plain = (str, int, float, bool)
+    return table, {str(key).lower(): item for key, item in table.meta.items() if isinstance(item, plain)}
+
+
+def _flattened(table: Any) -> Any:
+    """A table of one row whose cells are arrays, as ESO's archive has them, as a table of scalars."""
+    if len(table) != 1 or all(table[name].ndim == 1 for name in table.colnames):
+        return table
+    size = max(table[name].size for name in table.colnames)
+    arrays = {name: table[name][0] for name in table.colnames if table[name].size == size}
+    flat = Table(arrays, meta=table.meta)
+    for name in flat.colnames:
+        flat[name].unit = table[name].unit
+    return flat
+
+
+def _table_hdu(headers: Any) -> int | None:
+    """Index of the first FITS table with columns of wavelength and flux."""
+    for index, header in enumerate(headers):
+        names = {str(header.get(f"TTYPE{i + 1}", "")).strip().lower() for i in range(int(header.get("TFIELDS", 0)))}
+        if names & set(NAMES["wavelength"]) and names & set(NAMES["flux"]):
+            return index
+    return None
+
+
+def _layout(path: Path) -> dict[str, Any] | None:
+    """How astropy is to read a text file; None where its lines are no rows of numbers."""
+    comment: list[str] = []
+    names: list[str] = []
+    try:
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                words = line.replace(",", " ").split()
+                if line.startswith("# %ECSV"):
+                    return {"format": "ecsv"}
+                if not words:
+                    continue
+                if words[0].startswith("#"):
+                    comment = line.lstrip("# ").replace(",", " ").split()
+                elif _numbers(words):
+                    separated = {"delimiter": ","} if "," in line else {}
+                    if names:
+                        return {"format": "basic", **separated}
+                    # a comment right above the numbers with as many words names them
+                    named = {"names": comment} if len(comment) == len(words) else {}
+                    return {"format": "no_header", **named, **separated}
+                elif names:
+                    return None  # two lines that are neither comments nor numbers: prose
+                else:
+                    names = words
+    except UnicodeDecodeError:
+        return None
+    return None
+
+
+def _numbers(words: list[str]) -> bool:
+    """Whether at least the first two words are numbers."""
+    try:
+        return len([float(word) for word in words[:2]]) == 2
+    except ValueError:
+        return False
+
+
+def _column(table: Any, kind: str) -> str | None:
+    """Name of the column of a kind; by position where the file has no names."""
+    if table.colnames and table.colnames[0] == "col1":
+        place = list(NAMES).index(kind)
+        return table.colnames[place] if place < min(3, len(table.colnames)) else None
+    for name in NAMES[kind]:
+        for column in table.colnames:
+            if column.strip().lower() == name:
+                return str(column)
+    return None
+
+
+def _values(table: Any, name: str | None) -> Any:
+    """(n,) numbers of a column, NaN where it is empty; None where there is no such column."""
+    if name is None:
+        return None
+    column = table[name]
+    if isinstance(column, MaskedColumn):
+        column = column.astype(np.float64).filled(np.nan)
+    return np.asarray(column, dtype=np.float64)
+
+
+def _groups(table: Any, name: str | None, n: int) -> list[tuple[str, Any]]:
+    """Name and rows of every arm, in the order of the file."""
+    if name is None:
+        return [("0", slice(0, n))]
+    labels = np.array([str(label) for label in table[name]])
+    return [(str(label), labels == label) for label in dict.fromkeys(labels.tolist())]
+
+
+def _flags(table: Any, name: str | None) -> Any:
+    """(n,) booleans of the column that masks pixels; None where there is none."""
+    if name is None:
+        return None
+    values = np.asarray(table[name])
+    if values.dtype.kind in "SU":  # text tables write True and False
+        return np.isin(np.char.lower(values.astype(str)), ("true", "t", "yes", "1"))
+    return values.astype(bool)

@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c const
 .PHONY: help demo test lint types docs constraints clean
 
 help:
-	@echo "make demo         fit a mock star; writes demo/"
+	@echo "make demo         fit a mock star; says where the report is"
 	@echo "make test         lint, types and tests"
 	@echo "make lint         ruff check and format, without changing files"
 	@echo "make types        mypy"
@@ -38,7 +38,6 @@ $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python
 
 demo: $(VENV)/.base
 	$(BIN)/bayne demo --output demo --overwrite
-	@echo "Report: $(CURDIR)/demo/report.html"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
@@ -47,7 +46,8 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
-test: export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.jax_cache
+test: export BAYNE_CACHE := $(CURDIR)/.jax_cache
+test: export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.jax_cache/jax
 test: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0.3
 test: lint types
 	$(BIN)/pytest -n $(JOBS)

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from docutils import nodes
+from latex2mathml.converter import convert
+from typer.testing import CliRunner
+
 import bayne
+from bayne.cli import app
 from bayne.emulators import NETWORKS
 from bayne.flags import BAD, SENTENCES, Flag
 from bayne.instrument import instrument_names, load_instrument
@@ -13,7 +20,7 @@ author = "The Bayne developers"
 copyright = "2026, The Bayne developers"
 version = release = bayne.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["dollarmath", "substitution", "deflist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
@@ -21,11 +28,14 @@ default_role = "code"
 
 html_theme = "furo"
 html_title = "Bayne"
+html_static_path = ["_static"]
+html_css_files = ["bayne.css"]
+html_math_renderer = "mathml"
 html_copy_source = False
 
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
-autodoc_class_signature = "mixed"
+autodoc_type_aliases = {"FloatArray": "FloatArray", "ArrayLike": "ArrayLike", "LSF": "LSF"}
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 napoleon_use_param = False
@@ -36,7 +46,13 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, ("---",) * len(head), *rows))
 
 
-# Tables that are read from the code, so that they cannot go stale.
+def help_of(*command: str) -> str:
+    """What ``--help`` prints, as a block of code."""
+    text = CliRunner().invoke(app, [*command, "--help"], prog_name="bayne", env={"COLUMNS": "90"}).output
+    return f"```text\n{text.strip()}\n```"
+
+
+# Tables and help texts are read from the code, so that they cannot go stale.
 myst_substitutions = {
     "warning_flags": table(
         ("flag", "bit", "meaning"),
@@ -56,4 +72,19 @@ myst_substitutions = {
     "networks": table(
         ("name", "what it is"), [(f"`{name}`", (NETWORKS[name].__doc__ or "").splitlines()[0]) for name in NETWORKS]
     ),
+    **{f"help_{command}": help_of(command) for command in ("fit", "demo", "info", "report")},
 }
+
+
+def mathml(display: str) -> Any:
+    """Visitor that writes a formula as MathML, which browsers show without scripts or a network."""
+
+    def visit(self: Any, node: Any) -> None:
+        self.body.append(convert(node.astext(), display=display))
+        raise nodes.SkipNode
+
+    return visit, None
+
+
+def setup(app: Any) -> None:
+    app.add_html_math_renderer("mathml", mathml("inline"), mathml("block"))

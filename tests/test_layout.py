@@ -14,8 +14,7 @@ BASE = ("spectrum", "labels", "instrument", "flags", "errors", "precision")
 
 #: From the top to the bottom; the packages or modules of one row may import each other.
 ORDER: tuple[tuple[str, ...], ...] = (
-    ("__init__",),
-    ("cli",),
+    ("__init__", "cli"),  # commands are thin shells over the public names
     ("report",),
     ("catalog",),
     ("amortized",),

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayne.emulators import Card, Emulator, Network
-from bayne.emulators.payne import Payne
+from bayne.emulators.payne import PixelPayne
 from bayne.spectrum import C_KMS, Arm, GaussianLSF, Spectrum, make_arm
 
 LABELS = ("teff", "logg", "fe_h", "mg_fe")
@@ -21,7 +21,7 @@ RESOLUTION = 30_000.0
 
 def card(**changes: object) -> Card:
     """Card of the toy emulator."""
-    base = Card("toy", "payne", LABELS, ("K", "dex", "dex", "dex"), tuple(LOWER), tuple(UPPER), "vacuum", RESOLUTION)
+    base = Card("toy", "pixel-payne", LABELS, ("K", "dex", "dex", "dex"), tuple(LOWER), tuple(UPPER), "vacuum", RESOLUTION)
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
@@ -52,29 +52,24 @@ def toy_flux(labels: np.ndarray, wavelength: np.ndarray) -> np.ndarray:
 
 
 def toy_emulator() -> Emulator:
-    """A Payne network whose random hidden layers are fixed and whose last layer is solved for."""
+    """A smooth network: random sigmoid features, the same for all pixels, and a last layer that is solved for."""
     rng = np.random.default_rng(7)
     wavelength = toy_wavelength()
-    hidden = 48
+    hidden, pixels = 40, wavelength.size
+    weight, bias = rng.normal(0, 2.0, (hidden, 4)), rng.normal(0, 1.0, hidden)
+    x = rng.uniform(-0.5, 0.5, (1500, 4))
+    design = np.concatenate([1 / (1 + np.exp(-(x @ weight.T + bias))), np.ones((len(x), 1))], 1)
+    target = toy_flux(LOWER + (x + 0.5) * (UPPER - LOWER), wavelength)
+    solution = np.linalg.solve(design.T @ design + 1e-5 * np.eye(hidden + 1), design.T @ target)
     arrays = {
-        "w_array_0": rng.normal(0, 1.2, (hidden, 4)),
-        "b_array_0": rng.normal(0, 0.4, hidden),
-        "w_array_1": rng.normal(0, 1.2 / np.sqrt(hidden), (hidden, hidden)),
-        "b_array_1": rng.normal(0, 0.3, hidden),
+        "w_array_0": np.broadcast_to(weight, (pixels, hidden, 4)),
+        "b_array_0": np.broadcast_to(bias, (pixels, hidden)),
+        "w_array_1": solution[:-1].T,
+        "b_array_1": solution[-1],
         "x_min": LOWER,
         "x_max": UPPER,
     }
-    x = rng.uniform(-0.5, 0.5, (1500, 4))
-
-    def leaky(v: np.ndarray) -> np.ndarray:
-        return np.where(v > 0, v, 0.01 * v)
-
-    h = leaky(leaky(x @ arrays["w_array_0"].T + arrays["b_array_0"]) @ arrays["w_array_1"].T + arrays["b_array_1"])
-    design = np.concatenate([h, np.ones((len(h), 1))], 1)
-    target = toy_flux(LOWER + (x + 0.5) * (UPPER - LOWER), wavelength)
-    solution = np.linalg.solve(design.T @ design + 1e-4 * np.eye(hidden + 1), design.T @ target)
-    arrays |= {"w_array_2": solution[:-1].T, "b_array_2": solution[-1]}
-    network, params = Payne.decode(arrays, card())
+    network, params = PixelPayne.decode(arrays, card())
     return Emulator(network, {k: jnp.asarray(v) for k, v in params.items()}, wavelength, card())
 
 

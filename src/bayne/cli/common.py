@@ -78,6 +78,7 @@ ReadOptions = Annotated[
         metavar="OPTION=VALUE",
         help="Other option of the format, such as row=3 or visit=1; repeatable. 'bayne info' lists them.",
         default_factory=list,
+        show_default=False,
     ),
 ]
 

@@ -25,7 +25,7 @@ def demo(
     overwrite: Overwrite = False,
     log_level: Level = None,
 ) -> None:
-    """Fit the example star that comes with Bayne and compare with the truth.
+    """Fit the example star, compare with the truth.
 
     \b
     Example:
@@ -61,7 +61,7 @@ def compare(result: FitResult, truth: dict[str, float], console: Console) -> Non
     from rich.table import Table
 
     from ..labels import pretty
-    from .summary import decimals
+    from ..report.figures import decimals
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("label", "truth", "median", "std", "off by"):

@@ -62,10 +62,14 @@ def fit(
     ] = None,
     free: Annotated[str, typer.Option(help="Which of rv, vsini, vmac are free; 'none' for none.")] = "rv,vsini",
     fix: Annotated[
-        list[str], typer.Option(metavar="LABEL=VALUE", help="Hold a label; repeatable.", default_factory=list)
+        list[str],
+        typer.Option(metavar="LABEL=VALUE", help="Hold a label; repeatable.", default_factory=list, show_default=False),
     ],
     prior: Annotated[
-        list[str], typer.Option(metavar="LABEL=MEAN,SD", help="Gaussian prior; repeatable.", default_factory=list)
+        list[str],
+        typer.Option(
+            metavar="LABEL=MEAN,SD", help="Gaussian prior; repeatable.", default_factory=list, show_default=False
+        ),
     ],
     continuum: Annotated[
         str | None,
@@ -79,7 +83,9 @@ def fit(
     overwrite: Overwrite = False,
     log_level: Level = None,
 ) -> None:
-    """Fit one star: the result as <id>.nc and a report as <id>.html.
+    """Fit one star.
+
+    Writes the result as <id>.nc and a report as <id>.html.
 
     \b
     Examples:

@@ -36,7 +36,9 @@ def info(
     read_options: ReadOptions,
     log_level: Level = None,
 ) -> None:
-    """Describe the installation, an emulator, an instrument, a spectrum or a result.
+    """Describe the installation or a file.
+
+    The file is a spectrum, a result or an emulator; emulators and instruments also go by name.
 
     \b
     Examples:

@@ -9,16 +9,12 @@ from rich.table import Table
 
 from ..flags import Flag
 from ..labels import pretty
+from ..report.figures import decimals
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ..inference.result import FitResult
-
-
-def decimals(sd: float) -> int:
-    """Decimals that show two digits of an error; 3 where it is zero or unknown."""
-    return int(np.clip(1 - np.floor(np.log10(sd)), 0, 6)) if np.isfinite(sd) and sd > 0 else 3
 
 
 def text(value: float, digits: int) -> str:

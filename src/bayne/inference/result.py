@@ -205,9 +205,12 @@ class FitResult:
             data["used"] = ("pixel", arm.used.astype(np.int8))
             groups[f"arm_{i}"] = xr.Dataset(data, attrs={"name": arm.name})
         part.unlink(missing_ok=True)
-        for name, dataset in groups.items():
-            dataset.to_netcdf(part, mode="a" if part.exists() else "w", group=name, engine="h5netcdf")
-        part.replace(path)
+        try:
+            for name, dataset in groups.items():
+                dataset.to_netcdf(part, mode="a" if part.exists() else "w", group=name, engine="h5netcdf")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
         return path
 
     def _header(self) -> xr.Dataset:
@@ -218,6 +221,7 @@ class FitResult:
             "messages": list(self.messages),
             "names": list(self.names),
             "label_names": list(self.label_names),
+            "n_arms": len(self.arms),
             "fixed": self.fixed,
             "label_flags": {k: int(v) for k, v in self.label_flags.items()},
             "diagnostics": self.diagnostics,
@@ -231,9 +235,15 @@ class FitResult:
                 "fisher_covariance": (("parameter", "parameter_"), self.fisher_covariance),
                 "ccf_velocity": ("velocity", self.ccf_velocity),
                 "ccf": ("velocity", self.ccf),
+                "header": ((), json.dumps(text, default=_plain)),  # an attribute would end at 64 kB
             },
-            attrs={"format": FORMAT, "header": json.dumps(text)},
+            attrs={"format": FORMAT},
         )
+
+
+def _plain(value: Any) -> Any:
+    """NumPy scalars and arrays, which readers leave in provenance, as what JSON knows; other objects as text."""
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)
 
 
 def load_result(path: str | Path) -> FitResult:
@@ -256,9 +266,8 @@ def load_result(path: str | Path) -> FitResult:
             f"{path}: result format {header.attrs.get('format')}, this version reads {FORMAT}; "
             "fit again, or load it with the Bayne version named in its provenance"
         )
-    text = json.loads(header.attrs["header"])
     try:
-        return _from_file(path, header, text)
+        return _from_file(path, header, json.loads(str(header["header"].values)))
     except (OSError, ValueError, KeyError) as error:
         raise ReadError(f"{path}: damaged result ({error})") from None
 
@@ -269,7 +278,7 @@ def _from_file(path: Path, header: xr.Dataset, text: dict[str, Any]) -> FitResul
     with h5py.File(path) as file:
         groups = list(file)
     arms = []
-    for i in range(sum(name.startswith("arm_") for name in groups)):
+    for i in range(text["n_arms"]):
         data = xr.load_dataset(path, group=f"arm_{i}", engine="h5netcdf")
         arrays = {k: data[k].values for k in ("wavelength", "flux", "sigma", "model", "continuum", "total_sigma")}
         arms.append(ArmFit(name=str(data.attrs["name"]), used=data["used"].values.astype(bool), **arrays))
@@ -278,6 +287,9 @@ def _from_file(path: Path, header: xr.Dataset, text: dict[str, Any]) -> FitResul
         for name in groups
         if name != "bayne" and not name.startswith("arm_")
     }
+    missing = [name for name in text["names"] if "posterior" not in kept or name not in kept["posterior"]]
+    if missing:
+        raise KeyError(f"no posterior of {', '.join(missing)}")
     return FitResult(
         id=text["id"],
         method=text["method"],

@@ -45,7 +45,8 @@ def estimated_ivar(arm: Arm) -> FloatArray:
     """(n,) inverse variance estimated from third-order differences of neighbouring good pixels.
 
     Stoehr et al. (2008, ASPC 394, 505), DER_SNR: sigma = 1.482602/sqrt(6) median |2 f_i - f_{i-2} - f_{i+2}|,
-    which neither continuum nor resolved lines move much.
+    which the continuum does not move. Crowded lines at high S/N raise it (by half where every fourth pixel is
+    in a line): the error is on the safe side.
     """
     flux = arm.flux[arm.good]
     if flux.size < 16:

@@ -104,7 +104,7 @@ def _header(result: FitResult) -> str:
     facts = {
         "Method": _METHODS.get(result.method, result.method),
         "Emulator": emulator_name(result.provenance),
-        "χ² / pixels": _chi2(result),
+        "χ² of photon noise / pixels": _chi2(result),
         "S/N per pixel": signal_to_noise(result),
         "Star's velocity in the file": _with("km/s", velocity_of(result), 2),
         "Arms": _arms(result),
@@ -133,10 +133,10 @@ def signal_to_noise(result: FitResult) -> str:
     for arm in result.arms:
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = arm.flux / arm.sigma
-        chosen = ratio[arm.used] if arm.used.any() else ratio
-        chosen = chosen[np.isfinite(chosen)]
-        if chosen.size:
-            values[arm.name] = float(np.median(chosen))
+        finite = ratio[np.isfinite(ratio)]
+        value = result.diagnostics.get(f"snr_{arm.name}", float(np.median(finite)) if finite.size else np.nan)
+        if np.isfinite(value):
+            values[arm.name] = value
     if not values:
         return "unknown"
     if len(values) == 1:
@@ -326,7 +326,9 @@ def _posterior(result: FitResult, table: Table) -> str:
 
 
 def _details(result: FitResult) -> str:
-    numbers = ((key, f"{value:.6g}") for key, value in sorted(result.diagnostics.items()))
+    numbers = (
+        (key, "not known" if np.isnan(value) else f"{value:.6g}") for key, value in sorted(result.diagnostics.items())
+    )
     return _folded("Diagnostics", numbers) + _folded("Provenance", flatten(result.provenance))
 
 

@@ -11,7 +11,7 @@ from ..errors import ReadError
 from ..instrument import load_instrument
 from ..spectrum import Arm, BandedLSF, Spectrum
 from .build import bad_bits, build_arm, origin, with_profile_lsf
-from .fits_files import extension, image, open_fits
+from .fits_files import extension, image, open_fits, records
 from .registry import Peek, register
 
 INSTRUMENT = "desi"
@@ -45,7 +45,7 @@ def read(path: Path, targetid: int | None = None, row: int | None = None) -> Spe
     counts: dict[str, int] = {}
     arms: list[Arm] = []
     with open_fits(path) as hdus:
-        fibermap = extension(hdus, "FIBERMAP", path).data
+        fibermap = records(hdus, "FIBERMAP", path)
         targets = np.asarray(fibermap["TARGETID"])
         index = _row(path, targets, targetid, row)
         kept = {name: fibermap[name][index].item() for name in KEPT if name in fibermap.columns.names}

@@ -42,15 +42,15 @@ def _check_complete(path: Path, hdus: Any) -> None:
     size = path.stat().st_size
     end = 0
     for index, hdu in enumerate(hdus):
-        info = hdus.fileinfo(index)
-        # the padding after the data may be missing without harm; a compressed image states another size
-        length = info["datSpan"] if isinstance(hdu, fits.CompImageHDU) else hdu.size
-        if info["datLoc"] + length > size:
-            raise ReadError(
-                f"{path.name} is truncated: HDU {index} {hdu.name!r} ends at byte {info['datLoc'] + length}, "
-                f"the file at {size}; fetch it again"
-            )
+        if not hasattr(hdu, "fileinfo"):  # what astropy makes of a header that it cannot parse
+            raise ReadError(f"{path.name} is damaged: the header of HDU {index} cannot be parsed; fetch it again")
+        info = hdu.fileinfo()
         end = info["datLoc"] + info["datSpan"]
+        if end > size:
+            raise ReadError(
+                f"{path.name} is truncated: HDU {index} {hdu.name!r} ends at byte {end}, the file at {size}; "
+                "fetch it again"
+            )
     if end < size:
         with path.open("rb") as file:
             file.seek(end)
@@ -81,10 +81,24 @@ def image(hdus: Any, name: str | int, path: Path) -> np.ndarray:
     ReadError
         The extension is missing or holds no data.
     """
-    data = extension(hdus, name, path).data
+    data = getattr(extension(hdus, name, path), "data", None)
     if data is None:
         raise ReadError(f"{path.name}: extension {name!r} holds no data")
     return np.asarray(data)
+
+
+def records(hdus: Any, name: str | int, path: Path) -> Any:
+    """Table of one HDU, as `astropy.io.fits.FITS_rec`.
+
+    Raises
+    ------
+    ReadError
+        The extension is missing or is no table.
+    """
+    hdu = extension(hdus, name, path)
+    if not isinstance(hdu, fits.BinTableHDU):
+        raise ReadError(f"{path.name}: extension {name!r} is no table")
+    return hdu.data
 
 
 def value(header: Any, key: str) -> Any:
@@ -114,7 +128,8 @@ def keep(header: Any, keys: Iterable[str]) -> dict[str, Any]:
 
 def log_grid(header: Any, n: int) -> np.ndarray:
     """(n,) wavelengths of a header whose first axis is linear in log10 of the wavelength."""
-    return 10.0 ** (float(header["CRVAL1"]) + float(header["CDELT1"]) * pixels(header, n))
+    with np.errstate(over="ignore"):  # a damaged header; arms refuse wavelengths that are not finite
+        return 10.0 ** (float(header["CRVAL1"]) + float(header["CDELT1"]) * pixels(header, n))
 
 
 def pixels(header: Any, n: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from os import PathLike, fspath
@@ -24,6 +25,8 @@ _DAMAGED = (
     TypeError,
     RuntimeError,
     ArithmeticError,
+    SyntaxError,
+    tokenize.TokenError,
     VerifyError,
     zipfile.BadZipFile,
     zlib.error,

@@ -11,7 +11,7 @@ from ..errors import ReadError
 from ..instrument import load_instrument
 from ..spectrum import FWHM_PER_SIGMA, FloatArray, GaussianLSF, Spectrum
 from .build import bad_bits, build_arm, origin, profile_width
-from .fits_files import extension, keep, number, open_fits, value
+from .fits_files import extension, keep, number, open_fits, records, value
 from .registry import Peek, register
 
 KEPT = ("PLATEID", "MJD", "FIBERID", "PLUG_RA", "PLUG_DEC", "EXPTIME", "HELIO_RV", "QUALITY", "VERS2D", "RUN2D")
@@ -43,7 +43,7 @@ def read(path: Path) -> Spectrum:
     """
     with open_fits(path) as hdus:
         header = extension(hdus, 0, path).header
-        data = extension(hdus, 1, path).data
+        data = records(hdus, 1, path)
         results = _results(hdus)
     names = {name.lower(): name for name in data.columns.names}
     missing = [name for name in COLUMNS if name not in names]

@@ -1,0 +1,86 @@
+"""The Fisher matrix against finite differences and dense matrices."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bayne.emulators import ErrorModel
+from bayne.information import bounds, fisher_matrix
+from bayne.likelihood import build, predict
+from bayne.likelihood.continuum import pilot
+from toy import mock_star, toy_emulator
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["no emulator error", "emulator error"])
+def case(request):
+    from dataclasses import replace
+
+    emulator = toy_emulator()
+    if request.param:
+        rng = np.random.default_rng(2)
+        n = emulator.wavelength.size
+        emulator = replace(emulator, error=ErrorModel(0.003 * rng.normal(size=(3, n)), np.full(n, 0.002)))
+    star = mock_star(emulator, np.array([5500.0, 4.2, -0.2, 0.1]), vsini=10.0, velocity=12.0)
+    with jax.enable_x64(True):
+        problem = build(
+            star, emulator, velocity=12.0, bary=0.0, free=("rv", "vsini"), fixed={}, priors={}, order=2,
+            pilot=[pilot(arm, arm.good, 2) for arm in star.arms], emulator_error=True, with_jitter=True,
+        )  # fmt: skip
+        theta = jnp.asarray([5500.0, 4.2, -0.2, 0.1, 12.0, 10.0, np.log(0.004), np.log(0.006)])
+        fisher = np.asarray(fisher_matrix(problem.static, problem.arrays, theta))
+    return problem, theta, fisher
+
+
+def dense_covariance(problem, model, log_jitter):
+    arrays = {k: np.asarray(v) for k, v in problem.arrays.items() if k != "params"}
+    a, n, c = arrays["basis"].shape
+    variance = arrays["noise"] + np.exp(2 * log_jitter)[:, None] + arrays.get("error_variance", 0.0)
+    sigma = np.diag(variance.ravel())
+    for i in range(a):
+        block = model[i][:, None] * arrays["basis"][i]
+        sigma[i * n : (i + 1) * n, i * n : (i + 1) * n] += block @ block.T
+    if "error_basis" in arrays:
+        e = arrays["error_basis"].reshape(a * n, -1)
+        sigma += e @ e.T
+    keep = arrays["used"].ravel()
+    return sigma[np.ix_(keep, keep)], keep
+
+
+def test_fisher_matrix_is_the_dense_one(case):
+    problem, theta, fisher = case
+    m = problem.static.n_mean
+    log_jitter = np.asarray(theta[m:])
+    with jax.enable_x64(True):
+        model = np.asarray(predict(problem.static, problem.arrays, theta))
+        steps = [20.0, 0.02, 0.02, 0.02, 0.5, 0.5]
+        gradients = []
+        for i, h in enumerate(steps):
+            e = jnp.zeros(theta.size).at[i].set(h)
+            f = [np.asarray(predict(problem.static, problem.arrays, theta + k * e)) for k in (-2, -1, 1, 2)]
+            gradients.append((8 * (f[2] - f[1]) - (f[3] - f[0])).ravel() / (12 * h))
+    sigma, keep = dense_covariance(problem, model, log_jitter)
+    inverse = np.linalg.inv(sigma)
+    g = np.stack(gradients)[:, keep]
+    exact = g @ inverse @ g.T
+    scale = np.sqrt(np.outer(np.diag(exact), np.diag(exact)))
+    # the network is float32: its finite differences carry 1e-3
+    np.testing.assert_allclose(fisher[:m, :m] / scale, exact / scale, atol=3e-3)
+    arm = np.repeat(np.arange(2), problem.pilot.shape[1])[keep]
+    for i in range(2):
+        for j in range(2):
+            d_i, d_j = (np.diag(2 * np.exp(2 * log_jitter[k]) * (arm == k)) for k in (i, j))
+            trace = 0.5 * np.trace(inverse @ d_i @ inverse @ d_j)
+            assert fisher[m + i, m + j] == pytest.approx(trace, rel=1e-8, abs=1e-8)
+
+
+def test_unconstrained_labels_are_not_given_a_number(case):
+    problem, _, fisher = case
+    width = np.asarray(problem.prior.upper - problem.prior.lower)
+    dead = fisher.copy()
+    dead[3], dead[:, 3] = 0.0, 0.0
+    bound, _ = bounds(dead, width)
+    assert np.isinf(bound[3])
+    assert np.isfinite(bound[0])
+    full, _ = bounds(fisher, width)
+    np.testing.assert_allclose(full, np.sqrt(np.diag(np.linalg.inv(fisher))), rtol=1e-3)

@@ -1,0 +1,77 @@
+"""The marginal likelihood against the dense Gaussian it stands for."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+
+from bayne.likelihood import log_likelihood
+from bayne.likelihood.marginal import coefficients
+
+
+def small_problem(rank, seed=3):
+    """Two arms of 30 pixels, some unused, 3 continuum terms, `rank` emulator-error vectors."""
+    rng = np.random.default_rng(seed)
+    a, n, c = 2, 30, 3
+    used = rng.random((a, n)) > 0.2
+    arrays = {
+        "used": used,
+        "noise": rng.uniform(1e-4, 4e-4, (a, n)),
+        "data": 1 + 0.1 * rng.normal(size=(a, n)),
+        "basis": 0.1 * rng.normal(size=(a, n, c)),
+    }
+    if rank:
+        arrays["error_basis"] = np.where(used[..., None], 0.02 * rng.normal(size=(a, n, rank)), 0.0)
+        arrays["error_variance"] = rng.uniform(0, 1e-4, (a, n))
+    return arrays, 1 + 0.1 * rng.normal(size=(a, n)), np.log(np.array([0.01, 0.02]))
+
+
+def dense(arrays, model, log_jitter):
+    """Mean and covariance of the used pixels, written out; and the joint with the coefficients."""
+    a, n, c = arrays["basis"].shape
+    variance = arrays["noise"] + np.exp(2 * log_jitter)[:, None] + arrays.get("error_variance", 0.0)
+    covariance = np.diag(variance.ravel())
+    continuum = np.zeros((a * n, a * c))
+    for i in range(a):
+        continuum[i * n : (i + 1) * n, i * c : (i + 1) * c] = model[i][:, None] * arrays["basis"][i]
+    error = arrays["error_basis"].reshape(a * n, -1) if "error_basis" in arrays else np.zeros((a * n, 0))
+    keep = arrays["used"].ravel()
+    linear = np.concatenate([continuum, error], 1)[keep]
+    return model.ravel()[keep], covariance[np.ix_(keep, keep)], linear, arrays["data"].ravel()[keep]
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_log_likelihood_is_that_of_the_dense_gaussian(rank):
+    arrays, model, log_jitter = small_problem(rank)
+    mean, diagonal, linear, data = dense(arrays, model, log_jitter)
+    exact = multivariate_normal(mean, diagonal + linear @ linear.T).logpdf(data)
+    with jax.enable_x64(True):
+        ours = log_likelihood({k: jnp.asarray(v) for k, v in arrays.items()}, jnp.asarray(model), jnp.asarray(log_jitter))
+    assert float(ours) == pytest.approx(exact, rel=1e-10)
+    no_determinant = -0.5 * (data - mean) @ np.linalg.solve(diagonal + linear @ linear.T, data - mean)
+    assert abs(float(ours) - no_determinant) > 1
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_marginalising_is_integrating_over_the_coefficients(rank):
+    """The posterior mean of the coefficients solves the ridge regression of the residuals."""
+    arrays, model, log_jitter = small_problem(rank)
+    mean, diagonal, linear, data = dense(arrays, model, log_jitter)
+    weight = np.diag(1 / np.diag(diagonal))
+    solution = np.linalg.solve(np.eye(linear.shape[1]) + linear.T @ weight @ linear, linear.T @ weight @ (data - mean))
+    with jax.enable_x64(True):
+        jarrays = {k: jnp.asarray(v) for k, v in arrays.items()}
+        ratio, correction = (np.asarray(v) for v in coefficients(jarrays, jnp.asarray(model), jnp.asarray(log_jitter)))
+    fitted = (model * (ratio - 1) + correction).ravel()[arrays["used"].ravel()]
+    np.testing.assert_allclose(fitted, linear @ solution, rtol=1e-9, atol=1e-12)
+
+
+def test_masked_pixels_have_no_influence():
+    arrays, model, log_jitter = small_problem(2)
+    with jax.enable_x64(True):
+        before = log_likelihood({k: jnp.asarray(v) for k, v in arrays.items()}, jnp.asarray(model), jnp.asarray(log_jitter))
+        arrays["data"] = np.where(arrays["used"], arrays["data"], 1e6)
+        model = np.where(arrays["used"], model, model + 3)
+        after = log_likelihood({k: jnp.asarray(v) for k, v in arrays.items()}, jnp.asarray(model), jnp.asarray(log_jitter))
+    assert float(before) == pytest.approx(float(after), rel=1e-12)

@@ -13,6 +13,7 @@ from bayne.inference import ArmFit, FitResult
 SCALE = {"teff": 40.0, "logg": 0.08, "fe_h": 0.03, "vmic": 0.05, "rv": 0.1, "vsini": 0.6, "vmac": 0.7}
 CENTRE = {"teff": 5772.0, "logg": 4.44, "fe_h": 0.0, "vmic": 1.0, "rv": -21.4, "vsini": 2.0, "vmac": 3.0}
 LABELS = ("teff", "logg", "fe_h", "vmic", "mg_fe", "si_fe", "rv", "vsini")
+NONE = Flag(0)
 SUN_LINES = (4862.683, 4872.68, 4892.86, 5660.39, 5859.06, 6564.61, 6679.83)
 
 
@@ -61,7 +62,7 @@ def fake_result(
     arms: Sequence[ArmFit] | None = None,
     *,
     method: str = "nuts",
-    flags: Flag = Flag(0),
+    flags: Flag = NONE,
     failed: bool = False,
     star: str = "star-1",
     messages: Sequence[str] = (),

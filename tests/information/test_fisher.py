@@ -27,15 +27,15 @@ def case(request):
             star, emulator, velocity=12.0, bary=0.0, free=("rv", "vsini"), fixed={}, priors={}, order=2,
             pilot=[pilot(arm, arm.good, 2) for arm in star.arms], emulator_error=True, with_jitter=True,
         )  # fmt: skip
-        theta = jnp.asarray([5500.0, 4.2, -0.2, 0.1, 12.0, 10.0, np.log(0.004), np.log(0.006)])
+        theta = jnp.asarray([5500.0, 4.2, -0.2, 0.1, 12.0, 10.0, 0.3, 0.8])
         fisher = np.asarray(fisher_matrix(problem.static, problem.arrays, theta))
     return problem, theta, fisher
 
 
-def dense_covariance(problem, model, log_jitter):
+def dense_covariance(problem, model, extra):
     arrays = {k: np.asarray(v) for k, v in problem.arrays.items() if k != "params"}
     a, n, c = arrays["basis"].shape
-    variance = arrays["noise"] + np.exp(2 * log_jitter)[:, None] + arrays.get("error_variance", 0.0)
+    variance = arrays["noise"] + extra[:, None] + arrays.get("error_variance", 0.0)
     sigma = np.diag(variance.ravel())
     for i in range(a):
         block = model[i][:, None] * arrays["basis"][i]
@@ -50,7 +50,8 @@ def dense_covariance(problem, model, log_jitter):
 def test_fisher_matrix_is_the_dense_one(case):
     problem, theta, fisher = case
     m = problem.static.n_mean
-    log_jitter = np.asarray(theta[m:])
+    photon = np.asarray(problem.arrays["photon"])
+    extra = photon * np.expm1(np.asarray(theta[m:]))
     with jax.enable_x64(True):
         model = np.asarray(predict(problem.static, problem.arrays, theta))
         steps = [20.0, 0.02, 0.02, 0.02, 0.5, 0.5]
@@ -59,7 +60,7 @@ def test_fisher_matrix_is_the_dense_one(case):
             e = jnp.zeros(theta.size).at[i].set(h)
             f = [np.asarray(predict(problem.static, problem.arrays, theta + k * e)) for k in (-2, -1, 1, 2)]
             gradients.append((8 * (f[2] - f[1]) - (f[3] - f[0])).ravel() / (12 * h))
-    sigma, keep = dense_covariance(problem, model, log_jitter)
+    sigma, keep = dense_covariance(problem, model, extra)
     inverse = np.linalg.inv(sigma)
     g = np.stack(gradients)[:, keep]
     exact = g @ inverse @ g.T
@@ -69,7 +70,7 @@ def test_fisher_matrix_is_the_dense_one(case):
     arm = np.repeat(np.arange(2), problem.pilot.shape[1])[keep]
     for i in range(2):
         for j in range(2):
-            d_i, d_j = (np.diag(2 * np.exp(2 * log_jitter[k]) * (arm == k)) for k in (i, j))
+            d_i, d_j = (np.diag(photon[k] * np.exp(float(theta[m + k])) * (arm == k)) for k in (i, j))
             trace = 0.5 * np.trace(inverse @ d_i @ inverse @ d_j)
             assert fisher[m + i, m + j] == pytest.approx(trace, rel=1e-8, abs=1e-8)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from fakes import fake_result
 
 from bayne.report.figures import (
     bounds_figure,
@@ -14,6 +13,7 @@ from bayne.report.figures import (
     moving,
     trace_figure,
 )
+from fakes import fake_result
 
 
 def test_corner_takes_parameters_and_velocities_first() -> None:

@@ -38,7 +38,9 @@ def test_known_lines_are_in_vacuum(species: str, air: float) -> None:
     assert min(abs(np.array(found) - air)) > 1.0
 
 
-@pytest.mark.parametrize(("species", "lower", "upper"), [("H I", 2, 3), ("H I", 2, 4), ("Br 11", 4, 11), ("Br 14", 4, 14)])
+@pytest.mark.parametrize(
+    ("species", "lower", "upper"), [("H I", 2, 3), ("H I", 2, 4), ("Br 11", 4, 11), ("Br 14", 4, 14)]
+)
 def test_hydrogen_follows_rydberg(species: str, lower: int, upper: int) -> None:
     expected = 1e8 / 109677.5834 / (1 / lower**2 - 1 / upper**2)
     found = [line.wavelength for line in known_lines() if line.species == species]

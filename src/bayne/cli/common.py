@@ -118,8 +118,8 @@ def cache_compilations() -> None:
     """Keep what JAX compiles on disk, so that the next command of the same shape starts at once."""
     import jax
 
-    jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+    jax.config.update("jax_compilation_cache_dir", str(cache_folder()))  # type: ignore[no-untyped-call]
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)  # type: ignore[no-untyped-call]
 
 
 def refuse_existing(paths: list[Path], overwrite: bool) -> None:
@@ -135,9 +135,7 @@ def refuse_existing(paths: list[Path], overwrite: bool) -> None:
         raise FileExistsError(f"{', '.join(there)}: exists already; --overwrite replaces it")
 
 
-def read(
-    path: Path, format: str | None, medium: Medium | None, frame: Frame | None, options: list[str]
-) -> Spectrum:
+def read(path: Path, format: str | None, medium: Medium | None, frame: Frame | None, options: list[str]) -> Spectrum:
     """Call `bayne.read_spectrum` with the options of the command line."""
     from ..surveys import read_spectrum
 

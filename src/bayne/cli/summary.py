@@ -52,6 +52,6 @@ def show(result: FitResult, console: Console) -> None:
     for bit in Flag:
         if bit in result.flags:
             mark, style = ("BAD ", "bold red") if bit.bad else ("note", "yellow")
-            console.print(f"{mark} {bit.sentences()[0]}", style=style)
+            console.print(f"{mark} {bit.sentences()[0]}", style=style, soft_wrap=True)
     for message in result.messages:
-        console.print(f"     {message}")
+        console.print(f"     {message}", soft_wrap=True)

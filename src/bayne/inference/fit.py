@@ -219,8 +219,8 @@ def _first_guess(problem: Problem, emulator: Emulator, labels: FloatArray, rv: f
             values[i] = rv
         elif name in ("vsini", "vmac"):
             values[i] = 8.0
-        elif name.startswith("log_jitter"):
-            values[i] = float(prior.lower[i]) + np.log(10.0)
+        elif name.startswith("excess_"):
+            values[i] = 1.0
     return from_box(prior, jnp.asarray(np.clip(values, middle - 0.45 * width, middle + 0.45 * width)))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..emulators import Emulator
 from ..information import bounds
 from ..labels import VELOCITIES, over_hydrogen
-from ..likelihood import Problem, best_continuum, broadening, jitter
+from ..likelihood import Problem, best_continuum, broadening, jitter_variance
 from ..spectrum import C_KMS, FloatArray, Spectrum
 from . import diagnose
 from .diagnose import Verdict
@@ -53,8 +53,8 @@ def finish(
     spectrum = ready.spectrum
     x = jnp.asarray(theta)
     model, ratio, correction = (np.asarray(v) for v in best_continuum(problem, x))
-    log_jitter = jitter(problem.static, x)
-    jitters = np.zeros(len(spectrum.arms)) if log_jitter is None else np.exp(np.asarray(log_jitter))
+    extra = jitter_variance(problem.static, problem.arrays, x)
+    jitters = np.zeros(len(spectrum.arms)) if extra is None else np.sqrt(np.asarray(extra))
     sigma = np.sqrt(np.diag(covariance))
     std = draws.reshape(-1, draws.shape[-1]).std(0) if draws.shape[1] > 1 else sigma
     diagnose.judge_fit(verdict, problem, model + correction, ratio, jitters)
@@ -72,6 +72,7 @@ def finish(
         where = [names.index(p) for p in parts if p in names]
         if where and np.all(np.isfinite(crb[where])):
             verdict.numbers[f"crb_{derived}"] = float(np.sqrt(max(bound_covariance[np.ix_(where, where)].sum(), 0.0)))
+    verdict.numbers |= {f"jitter_{arm.name}": float(j) for arm, j in zip(spectrum.arms, jitters, strict=True)}
     verdict.numbers |= {"velocity_frame": velocity, "log_posterior_map": float(stats["lp"].max()) if stats else np.nan}
     fixed = {n: _value(n, names, theta, settings, emulator) for n in label_names if n not in names}
     posterior = {name: draws[..., i] for i, name in enumerate(names)}

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..forward import Arrays
-from ..likelihood import Static, factorise, jitter, predict, project
+from ..likelihood import Static, factorise, jitter_variance, predict, project
 from ..likelihood.marginal import Factors
 from ..spectrum import FloatArray
 
@@ -29,26 +29,26 @@ def fisher_matrix(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array
     # one pass per parameter, a few at a time: the Jacobian's peak memory stays a few spectra wide
     jacobian = jax.lax.map(lambda e: jax.jvp(mean, (theta[:m],), (e,))[1], jnp.eye(m), batch_size=8)
     jacobian = jnp.where(arrays["used"], jacobian, 0.0)
-    log_jitter = jitter(static, theta)
-    factors = factorise(arrays, mean(theta[:m]), log_jitter)
+    extra = jitter_variance(static, arrays, theta)
+    factors = factorise(arrays, mean(theta[:m]), extra)
     columns = jnp.moveaxis(jacobian, 0, -1)
     p, q = project(factors, columns)
     top = jnp.einsum("iap,ap,jap->ij", jacobian, factors.weight, jacobian) - jnp.einsum("aci,acj->ij", p, p)
     if q is not None:
         top -= q.T @ q
-    if log_jitter is None:
+    if extra is None:
         return top
-    return jax.scipy.linalg.block_diag(top, _jitter_information(factors, log_jitter))
+    return jax.scipy.linalg.block_diag(top, _jitter_information(factors, extra + arrays["photon"]))
 
 
-def _jitter_information(factors: Factors, log_jitter: jax.Array) -> jax.Array:
-    """(a, a) ½ tr(Σ⁻¹ D_a Σ⁻¹ D_b), D_a = ∂Σ/∂(log jitter_a) = 2 jitter_a² on the pixels of arm a.
+def _jitter_information(factors: Factors, slope: jax.Array) -> jax.Array:
+    """(a, a) ½ tr(Σ⁻¹ D_a Σ⁻¹ D_b), D_a = ∂Σ/∂(excess_a): `slope` (a,) on the pixels of arm a, zero elsewhere.
 
     With Σ⁻¹ = W - W H Hᵀ W and u = w d on arm a, the trace is Σ u² - 2 Σ u² w |H_i|² + tr(G_a G_b),
     G_a = Hᵀ W D_a W H.
     """
     w = factors.weight
-    u = w * 2 * jnp.exp(2 * log_jitter)[:, None]
+    u = w * slope[:, None]
     own = jax.vmap(lambda f, b: jax.scipy.linalg.solve_triangular(f, b.T, lower=True).T)(factors.block, factors.columns)
     common = jnp.zeros((*own.shape[:2], 0))
     if factors.error is not None and factors.cross is not None and factors.whole is not None:

@@ -34,7 +34,7 @@ def _solve(factor: jax.Array, rhs: jax.Array) -> jax.Array:
     return jax.scipy.linalg.solve_triangular(factor, rhs, lower=True)
 
 
-def factorise(arrays: Arrays, model: jax.Array, log_jitter: jax.Array | None) -> Factors:
+def factorise(arrays: Arrays, model: jax.Array, extra: jax.Array | None) -> Factors:
     """Factorise the covariance of the normalised data for one model.
 
     Parameters
@@ -45,12 +45,12 @@ def factorise(arrays: Arrays, model: jax.Array, log_jitter: jax.Array | None) ->
         ``error_variance`` (a, n).
     model
         (a, n) normalised flux.
-    log_jitter
-        (a,) natural logarithm of the jitter in normalised flux; None for none.
+    extra
+        (a,) variance added to every pixel of an arm, in normalised flux²; None for none.
     """
     variance = arrays["noise"]
-    if log_jitter is not None:
-        variance = variance + jnp.exp(2 * log_jitter)[:, None]
+    if extra is not None:
+        variance = variance + extra[:, None]
     if "error_variance" in arrays:
         variance = variance + arrays["error_variance"]
     weight = jnp.where(arrays["used"], 1.0 / variance, 0.0)
@@ -82,9 +82,9 @@ def project(factors: Factors, x: jax.Array) -> tuple[jax.Array, jax.Array | None
     return p, _solve(factors.whole, inner)
 
 
-def log_likelihood(arrays: Arrays, model: jax.Array, log_jitter: jax.Array | None) -> jax.Array:
+def log_likelihood(arrays: Arrays, model: jax.Array, extra: jax.Array | None) -> jax.Array:
     """Log marginal likelihood of the normalised data ``arrays["data"]`` (a, n), normalisation included."""
-    factors = factorise(arrays, model, log_jitter)
+    factors = factorise(arrays, model, extra)
     residual = jnp.where(arrays["used"], arrays["data"] - model, 0.0)[..., None]
     p, q = project(factors, residual)
     chi2 = jnp.sum(factors.weight * residual[..., 0] ** 2) - jnp.sum(p**2)
@@ -97,7 +97,7 @@ def log_likelihood(arrays: Arrays, model: jax.Array, log_jitter: jax.Array | Non
     return -0.5 * (chi2 + log_det + jnp.sum(used) * LOG_2PI)
 
 
-def coefficients(arrays: Arrays, model: jax.Array, log_jitter: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+def coefficients(arrays: Arrays, model: jax.Array, extra: jax.Array | None) -> tuple[jax.Array, jax.Array]:
     """Posterior mean of the continuum's correction and of the emulator's correlated error, on the pixels.
 
     Returns
@@ -106,7 +106,7 @@ def coefficients(arrays: Arrays, model: jax.Array, log_jitter: jax.Array | None)
         (a, n) continuum over pilot, that is 1 + Σ T a; (a, n) correction of the normalised flux by the
         emulator's error, zero where the card states none.
     """
-    factors = factorise(arrays, model, log_jitter)
+    factors = factorise(arrays, model, extra)
     residual = jnp.where(arrays["used"], arrays["data"] - model, 0.0)[..., None]
     p, q = project(factors, residual)
     correction = jnp.zeros_like(model)

@@ -21,13 +21,16 @@ from .priors import Prior, make_prior
 #: Range of the factor on the LSF width: a survey that is wrong by half needs a better profile.
 LSF_SCALE_RANGE = (0.6, 1.5)
 
+#: Largest jitter, in units of the continuum.
+MAX_JITTER = 0.5
+
 
 @dataclass(frozen=True)
 class Static:
     """What the compiled likelihood depends on besides arrays; hashable.
 
     ``names`` are the free parameters in order: emulator labels (at ``label_index`` of the network's vector),
-    velocities, ``lsf_scale``, and one ``log_jitter_<arm>`` per arm when ``jitter`` is True.
+    velocities, ``lsf_scale``, and one ``excess_<arm>`` per arm when ``jitter`` is True.
     """
 
     forward: ForwardStatic
@@ -37,8 +40,8 @@ class Static:
 
     @property
     def n_mean(self) -> int:
-        """How many leading parameters change the model's mean: all but the jitters."""
-        return sum(not name.startswith("log_jitter_") for name in self.names)
+        """How many leading parameters change the model's mean: all but the excesses."""
+        return sum(not name.startswith("excess_") for name in self.names)
 
 
 def parameters(static: Static, arrays: Arrays, theta: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
@@ -63,14 +66,20 @@ def predict(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array:
     return jnp.where(arrays["used"], flux.astype(jnp.float64), 1.0)
 
 
-def jitter(static: Static, theta: jax.Array) -> jax.Array | None:
-    """(a,) log jitter of every arm, None when there is none."""
-    return theta[static.n_mean :] if static.jitter else None
+def jitter_variance(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array | None:
+    """(a,) variance that jitter adds to every arm, in normalised flux²; None when there is no jitter.
+
+    The parameter is the excess x = ln(1 + jitter²/s²), s the arm's median photon error. Uniform in x is
+    log-uniform in a jitter above s and fades below it, and the posterior of x is smooth down to none at all.
+    """
+    if not static.jitter:
+        return None
+    return arrays["photon"] * jnp.expm1(theta[static.n_mean :])
 
 
 def log_like(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array:
     """Log marginal likelihood of the normalised data."""
-    return log_likelihood(arrays, predict(static, arrays, theta), jitter(static, theta))
+    return log_likelihood(arrays, predict(static, arrays, theta), jitter_variance(static, arrays, theta))
 
 
 def log_posterior(static: Static, arrays: Arrays, prior: Prior, theta: jax.Array) -> jax.Array:
@@ -194,13 +203,12 @@ def build(
 
     arrays = dict(the_plan.arrays)
     data, noise = _normalised(spectrum, pilot, the_plan.used)
+    photon = np.array([np.median(v[u]) if u.any() else 1.0 for v, u in zip(noise, the_plan.used, strict=True)])
     if with_jitter:
-        for a, arm in enumerate(spectrum.arms):
-            used = the_plan.used[a]
-            photon = float(np.sqrt(np.median(noise[a][used]))) if used.any() else 0.01
-            names.append(f"log_jitter_{arm.name}")
-            low.append(np.log(0.03 * photon))
-            high.append(np.log(max(0.5, 10 * photon)))
+        for arm, variance in zip(spectrum.arms, photon, strict=True):
+            names.append(f"excess_{arm.name}")
+            low.append(0.0)
+            high.append(np.log1p(max(MAX_JITTER**2 / variance, 100.0)))
     labels = np.array([fixed.get(n, np.nan) for n in emulator.label_names], dtype=np.float64)
     bases = [continuum.PRIOR_SIGMA * continuum.basis(arm.wavelength, order or 0) for arm in spectrum.arms]
     arrays |= {
@@ -209,6 +217,7 @@ def build(
         "used": jnp.asarray(the_plan.used),
         "data": jnp.asarray(data),
         "noise": jnp.asarray(noise),
+        "photon": jnp.asarray(photon),
         "basis": jnp.asarray(np.stack([padded_rows(b, data.shape[1]) for b in bases]))
         * (0.0 if order is None else 1.0),
     }
@@ -281,5 +290,5 @@ def _error_arrays(static: Static, arrays: Arrays, emulator: Emulator, velocity: 
 def best_continuum(problem: Problem, theta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """At given parameters: model (a, n), continuum over pilot (a, n), emulator correction (a, n)."""
     model = predict(problem.static, problem.arrays, theta)
-    ratio, correction = coefficients(problem.arrays, model, jitter(problem.static, theta))
+    ratio, correction = coefficients(problem.arrays, model, jitter_variance(problem.static, problem.arrays, theta))
     return model, ratio, correction

@@ -229,12 +229,11 @@ def bounds_figure(table: Table) -> Figure | None:
         for axes, which in zip(panels, units, strict=True):
             _compare(axes, [r for r in rows if r["unit"] == which])
             axes.set_ylabel(f"1 σ ({which})" if which else "1 σ", labelpad=1)
-        marks = {"color": "none", "mew": 0}
         figure.legend(
             handles=[
-                Line2D([], [], marker="o", label="posterior", **(marks | {"mfc": BLUE, "ms": 6})),
-                Line2D([], [], marker="D", label="Cramér-Rao bound", **(marks | {"mfc": ORANGE, "ms": 6})),
-                Line2D([], [], marker="_", label="prior", color="none", mec=GREY, ms=10, mew=1.5),
+                Line2D([], [], ls="none", marker="o", mfc=BLUE, mew=0, ms=6, label="posterior"),
+                Line2D([], [], ls="none", marker="D", mfc=ORANGE, mew=0, ms=6, label="Cramér-Rao bound"),
+                Line2D([], [], ls="none", marker="_", mec=GREY, mew=1.5, ms=10, label="prior"),
             ],
             loc="upper left",
             ncols=3,

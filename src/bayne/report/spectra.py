@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,9 +89,10 @@ def _rows(arm: ArmFit, widen: float, fitted: bool) -> tuple[tuple[float, float],
     step = float(np.median(np.diff(wave)))
     span = widen * max(float(np.clip(PIXELS * step, *ROW_SPAN)), MIN_PIXELS * step)
     edges = np.linspace(wave[0], wave[-1], max(1, round(float(wave[-1] - wave[0]) / span)) + 1)
-    pairs = zip(edges[:-1], edges[1:], strict=True)
     return tuple(
-        (float(low), float(high)) for low, high in pairs if not fitted or arm.used[(wave >= low) & (wave <= high)].any()
+        (float(low), float(high))
+        for low, high in pairwise(edges)
+        if not fitted or arm.used[(wave >= low) & (wave <= high)].any()
     )
 
 
@@ -220,7 +222,7 @@ def _mark_lines(axes: Axes, lines: Sequence[Line], limits: tuple[float, float]) 
         lines, where = [lines[i] for i in keep], where[keep]
     place = spread(where * inches, LABEL_STEP, inches) / inches
     data = axes.get_xaxis_transform()
-    for line, true, moved in zip(lines, where, place, strict=True):
+    for line, moved in zip(lines, place, strict=True):
         x = limits[0] + moved * (limits[1] - limits[0])
         colour = ORANGE if line.kind == "band" else BLUE
         axes.plot(
@@ -252,11 +254,8 @@ def overview_figure(arms: Sequence[ArmFit]) -> Figure:
         figure = Figure(figsize=(WIDTH, 2.7))
         separate = 1 < len(arms) <= 6
         spans = [float(arm.wavelength[-1] - arm.wavelength[0]) for arm in arms]
-        panels = np.atleast_1d(
-            figure.subplots(1, len(arms), gridspec_kw={"width_ratios": spans, "wspace": 0.24})
-            if separate
-            else figure.subplots()
-        )
+        layout = {"width_ratios": spans if separate else [1.0], "wspace": 0.24}
+        panels = figure.subplots(1, len(arms) if separate else 1, squeeze=False, gridspec_kw=layout)[0]
         figure.subplots_adjust(left=0.06, right=0.988, bottom=0.17, top=0.88)
         for axes in panels:
             axes.locator_params(axis="y", nbins=5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from io import BytesIO
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -13,7 +14,7 @@ BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E0
 INK, GREY, PALE, FAINT = "#222222", "#8a8a8a", "#bdbdbd", "#f0f0f0"
 
 #: Text sizes and thin lines of all figures; applied while a figure is built and drawn, never globally.
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.0,
     "axes.labelsize": 9.0,

@@ -79,8 +79,10 @@ def read(path: Path, targetid: int | None = None, row: int | None = None) -> Spe
 
 
 def _row_of(hdus: Any, name: str, index: int, path: Path) -> np.ndarray:
-    # only this row is read: a file holds hundreds of targets
-    return np.asarray(extension(hdus, name, path).section[index])
+    hdu = extension(hdus, name, path)
+    if not hdu.is_image or len(hdu.shape) < 2 or hdu.shape[0] <= index:
+        raise ReadError(f"{path.name}: extension {name!r} has no row {index}")
+    return np.asarray(hdu.section[index])  # only this row is read: a file holds hundreds of targets
 
 
 def _resolution(hdus: Any, name: str, index: int, path: Path) -> BandedLSF:

@@ -52,13 +52,14 @@ def read(path: Path) -> Spectrum:
     column = {name: np.asarray(data[names[name]]) for name in (*COLUMNS, "wdisp") if name in names}
     name = _instrument(header, results)
     profile = load_instrument(name)
-    wavelength = 10.0 ** _grid(header, column["loglam"])
-    width = profile_width(profile, profile.arms[0].name, wavelength)
-    if "wdisp" in column:
-        sigma = column["wdisp"].astype(np.float64)
-        step = wavelength * np.log(10.0) * np.median(np.diff(column["loglam"].astype(np.float64)))
-        known = np.isfinite(sigma) & (sigma > 0)
-        width = GaussianLSF(np.where(known, FWHM_PER_SIGMA * sigma * step, width.fwhm), width.scale_sigma)
+    with np.errstate(over="ignore", invalid="ignore"):  # a damaged column: arms refuse such wavelengths
+        wavelength = 10.0 ** _grid(header, column["loglam"])
+        width = profile_width(profile, profile.arms[0].name, wavelength)
+        if "wdisp" in column:
+            sigma = column["wdisp"].astype(np.float64)
+            known = np.isfinite(sigma) & (sigma > 0)
+            own = FWHM_PER_SIGMA * sigma * np.gradient(wavelength)
+            width = GaussianLSF(np.where(known, own, width.fwhm), width.scale_sigma)
     counts: dict[str, int] = {}
     arm = build_arm(
         wavelength,

@@ -30,9 +30,9 @@ def log_grid(low: float, high: float, step_kms: float = 4.0) -> np.ndarray:
     return np.exp(np.arange(np.log(low), np.log(high), step_kms / C_KMS))
 
 
-def toy_wavelength() -> np.ndarray:
-    """Two windows of about 500 pixels."""
-    return np.concatenate([log_grid(5000, 5035), log_grid(5100, 5135)])
+def toy_wavelength(span: float = 35.0) -> np.ndarray:
+    """Two windows of `span` Å."""
+    return np.concatenate([log_grid(5000, 5000 + span), log_grid(5100, 5100 + span)])
 
 
 def toy_flux(labels: np.ndarray, wavelength: np.ndarray) -> np.ndarray:
@@ -51,10 +51,10 @@ def toy_flux(labels: np.ndarray, wavelength: np.ndarray) -> np.ndarray:
     return np.clip(flux, 0.02, None)
 
 
-def toy_emulator() -> Emulator:
+def toy_emulator(span: float = 35.0) -> Emulator:
     """A smooth network: random sigmoid features, the same for all pixels, and a last layer that is solved for."""
     rng = np.random.default_rng(7)
-    wavelength = toy_wavelength()
+    wavelength = toy_wavelength(span)
     hidden, pixels = 40, wavelength.size
     weight, bias = rng.normal(0, 2.0, (hidden, 4)), rng.normal(0, 1.0, hidden)
     x = rng.uniform(-0.5, 0.5, (1500, 4))
@@ -82,6 +82,7 @@ def mock_star(
     resolution: float = 20_000.0,
     seed: int = 0,
     vsini: float = 0.0,
+    span: float = 35.0,
     **changes: object,
 ) -> Spectrum:
     """Observed-looking spectrum of the emulator itself, in two arms of linear pixels, counts as flux."""
@@ -89,7 +90,7 @@ def mock_star(
 
     rng = np.random.default_rng(seed)
     arms: list[Arm] = []
-    for name, low, high in (("blue", 5004.0, 5031.0), ("red", 5104.0, 5131.0)):
+    for name, low, high in (("blue", 5004.0, 4996.0 + span), ("red", 5104.0, 5096.0 + span)):
         wave = np.arange(low, high, 0.06) * (1 + velocity / C_KMS)
         arms.append(make_arm(wave, np.ones(wave.size), error=np.ones(wave.size), lsf=GaussianLSF(wave / resolution), name=name))
     spectrum = Spectrum(tuple(arms), frame="barycentric", id=f"mock-{seed}")

@@ -8,10 +8,10 @@ import h5py
 import numpy as np
 import pytest
 import xarray as xr
-from fakes import fake_result
 
 from bayne import Flag, ReadError, load_result
 from bayne.inference import FitResult
+from fakes import fake_result
 
 
 @pytest.fixture

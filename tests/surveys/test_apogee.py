@@ -126,6 +126,19 @@ def test_npz_errors_of_one_or_more_mean_masked(tmp_path: Path) -> None:
     assert read_spectrum(examples.apogee_npz(tmp_path, edit)).counts == {"masked": 3}
 
 
+def test_npz_arms_end_where_the_wavelengths_jump(tmp_path: Path) -> None:
+    wave = examples.apogee_grid()[examples.on_chips(examples.apogee_grid())]
+
+    def edit(flux: np.ndarray, error: np.ndarray) -> None:
+        # a dead pixel near a gap is no gap
+        flux[np.searchsorted(wave, 15790.0)] = 0.0
+
+    spectrum = read_spectrum(examples.apogee_npz(tmp_path, edit))
+    edges = [round(float(edge)) for arm in spectrum.arms for edge in arm.wavelength[[0, -1]]]
+    assert edges == [15145, 15810, 15858, 16433, 16474, 16953]
+    assert spectrum.counts == {"no data": 1}
+
+
 def test_npz_wavelengths_are_found_or_named(tmp_path: Path) -> None:
     path = examples.apogee_npz(tmp_path)
     grid = tmp_path / "binspec_apogee_wavelength.npz"

@@ -59,7 +59,7 @@ def test_the_standard_logarithm_agrees_with_astropy(tmp_path: Path) -> None:
 def test_the_medium_is_stated_or_given(tmp_path: Path, stated: dict[str, Any], given: Any, air: bool) -> None:
     header = {"CRVAL1": 5000.0, "CDELT1": 0.1, "CUNIT1": "Angstrom", **stated}
     wave = read_spectrum(examples.fits_1d(tmp_path, header=header), medium=given).arms[0].wavelength
-    # 1.3934 Å at 5000 Å: see tests/test_spectrum.py
+    # 5000 Å in air are 5001.394 Å in vacuum: see tests/test_spectrum.py
     assert wave[0] == pytest.approx(5000.0 + (1.3942 if air else 0.0), abs=1e-3)
 
 

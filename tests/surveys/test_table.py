@@ -35,6 +35,12 @@ def test_units_and_metadata_of_ecsv(tmp_path: Path) -> None:
     assert overridden.arms[0].wavelength[0] > 5001
 
 
+@pytest.mark.parametrize("bary", ["fast", float("nan")])
+def test_a_correction_that_is_no_velocity(tmp_path: Path, bary: object) -> None:
+    with pytest.raises(ReadError, match=r"star.ecsv: bary_kms"):
+        read_spectrum(examples.table(tmp_path, medium="air", bary_kms=bary))
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

@@ -11,7 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
-from numpyro.infer import MCMC, NUTS
+from numpyro.infer import NUTS
+from numpyro.infer.util import log_density
+from rich.progress import track
 from scipy.special import ndtr, ndtri
 
 from ..forward import Arrays
@@ -21,6 +23,9 @@ from .optimise import curvature, density, to_box
 
 #: Chains, warm-up and kept draws per chain. In whitened coordinates warm-up only has to find a step size.
 CHAINS, WARMUP, DRAWS = 4, 300, 500
+
+#: Kept draws are made in this many pieces, so that progress can be shown.
+CHUNKS = 5
 
 #: Starts are drawn this much wider than the Gaussian approximation of the posterior.
 DISPERSION = 1.5
@@ -65,24 +70,41 @@ def _describe(
     return jax.lax.map(one, z, batch_size=4)
 
 
-_MCMC: dict[Static, MCMC] = {}
+def _kernel(
+    static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, white: jax.Array, keys: jax.Array, starts: jax.Array, warmup: int
+) -> tuple[NUTS, Any]:
+    """NumPyro's NUTS on `model`, and its initial state for all chains."""
+
+    def potential(z: jax.Array) -> jax.Array:
+        return -log_density(model, (static, arrays, prior, centre, white), {}, {"z": z})[0]
+
+    kernel = NUTS(potential_fn=potential, target_accept_prob=0.85, max_tree_depth=MAX_TREE_DEPTH)
+    return kernel, jax.vmap(lambda key, z: kernel.init(key, warmup, z, (), {}))(keys, starts)
 
 
-def _mcmc(static: Static, progress: bool) -> MCMC:
-    """One sampler per compiled shape, so that the next star of the same kind compiles nothing."""
-    if static not in _MCMC:
-        kernel = NUTS(partial(model, static), target_accept_prob=0.85, max_tree_depth=MAX_TREE_DEPTH)
-        _MCMC[static] = MCMC(
-            kernel,
-            num_warmup=WARMUP,
-            num_samples=DRAWS,
-            num_chains=CHAINS,
-            chain_method="vectorized",
-            progress_bar=progress,
-            jit_model_args=True,
-        )
-    _MCMC[static].progress_bar = progress
-    return _MCMC[static]
+@partial(jax.jit, static_argnums=(0, 8, 9))
+def _advance(
+    static: Static,
+    arrays: Arrays,
+    prior: Prior,
+    centre: jax.Array,
+    white: jax.Array,
+    keys: jax.Array,
+    starts: jax.Array,
+    state: Any,
+    warmup: int,
+    steps: int,
+) -> tuple[Any, dict[str, jax.Array]]:
+    """Move all chains by a number of transitions; from their starts where `state` is None."""
+    # the kernel keeps its adaptation schedule in a closure that init makes; what is not used is compiled away
+    kernel, first = _kernel(static, arrays, prior, centre, white, keys, starts, warmup)
+
+    def step(state: Any, _: None) -> tuple[Any, dict[str, jax.Array]]:
+        state = jax.vmap(lambda s: kernel.sample(s, (), {}))(state)
+        kept = {name: getattr(state, name) for name in ("z", "diverging", "energy", "num_steps", "accept_prob")}
+        return state, kept | {"step_size": state.adapt_state.step_size}
+
+    return jax.lax.scan(step, first if state is None else state, None, length=steps)
 
 
 def nuts(
@@ -104,24 +126,26 @@ def nuts(
     white = whitening(static, arrays, prior, centre)
     first, second = jax.random.split(key)
     starts = _dispersed(static, arrays, prior, centre, white, first)
-    mcmc = _mcmc(static, progress)
-    fields = ("diverging", "energy", "num_steps", "accept_prob", "adapt_state.step_size")
-    mcmc.run(second, arrays, prior, centre, white, init_params={"z": starts}, extra_fields=fields)
-    z = mcmc.get_samples(group_by_chain=True)["z"]
-    shape = z.shape[:2]
-    values, posterior, likelihood = _describe(static, arrays, prior, centre, white, z.reshape(-1, z.shape[-1]))
-    extra = mcmc.get_extra_fields(group_by_chain=True)
+    fixed = (static, arrays, prior, centre, white, jax.random.split(second, CHAINS), starts)
+    state, kept = None, []
+    lengths = [WARMUP, *[DRAWS // CHUNKS] * CHUNKS]
+    for length in track(lengths, description="sampling", disable=not progress, transient=True):
+        state, block = _advance(*fixed, state, WARMUP, length)
+        kept.append(jax.tree.map(np.asarray, block))
+    out = {name: np.concatenate([block[name] for block in kept[1:]]).swapaxes(0, 1) for name in kept[0]}
+    shape = out["diverging"].shape
+    z = jnp.asarray(out.pop("z").reshape(-1, centre.size))
+    values, posterior, likelihood = _describe(static, arrays, prior, centre, white, z)
+    steps = out.pop("num_steps")
     stats = {
-        "lp": posterior.reshape(shape),
-        "log_likelihood_total": likelihood.reshape(shape),
-        "diverging": extra["diverging"],
-        "energy": extra["energy"],
-        "n_steps": extra["num_steps"],
-        "tree_depth": np.ceil(np.log2(np.asarray(extra["num_steps"]) + 1)),
-        "acceptance_rate": extra["accept_prob"],
-        "step_size": extra["adapt_state.step_size"],
+        "lp": np.asarray(posterior).reshape(shape),
+        "log_likelihood_total": np.asarray(likelihood).reshape(shape),
+        "n_steps": steps,
+        "tree_depth": np.ceil(np.log2(steps + 1)),
+        "acceptance_rate": out.pop("accept_prob"),
+        **out,
     }
-    return Draws(np.asarray(values, dtype=np.float64).reshape(*shape, -1), {k: np.asarray(v) for k, v in stats.items()})
+    return Draws(np.asarray(values, dtype=np.float64).reshape(*shape, -1), stats)
 
 
 def _dispersed(

@@ -163,7 +163,7 @@ def _arms(result: FitResult) -> str:
 
 
 def _with(unit: str, value: float, digits: int) -> str:
-    return f"{value:.{digits}f} {unit}" if np.isfinite(value) else "unknown"
+    return f"{_number(value, digits)} {unit}" if np.isfinite(value) else "unknown"
 
 
 def _flags(result: FitResult) -> str:

@@ -32,7 +32,7 @@ MIN_DEPTH = 0.04
 
 WIDTH = 13.0  # of the figures, inches
 LEFT, RIGHT = 0.65, 0.15
-MARKS, FLUX, RESIDUAL, TICKS, GAP = 0.5, 1.5, 0.62, 0.22, 0.16  # heights of the parts of a row, inches
+MARKS, FLUX, RESIDUAL, TICKS, GAP = 0.6, 1.5, 0.62, 0.22, 0.16  # heights of the parts of a row, inches
 LABEL_STEP = 0.125  # least distance between the names of two lines, inches
 
 

@@ -12,7 +12,7 @@ from astropy.nddata import StdDevUncertainty
 from ..errors import BayneError
 from ..spectrum import Arm, FloatArray, Frame, Medium, Spectrum
 from .build import build_arm
-from .stated import angstrom, arms_with_lsf, choose_frame, choose_medium, text
+from .stated import angstrom, arms_with_lsf, choose_frame, choose_medium, correction, text
 
 
 def from_specutils(spectrum: Any, *, medium: Medium | None = None, frame: Frame | None = None) -> Spectrum:
@@ -49,12 +49,11 @@ def from_specutils(spectrum: Any, *, medium: Medium | None = None, frame: Frame 
         own = dict(part.meta or {})
         said = choose_medium(medium, own.get("medium"))
         arms.append(_arm(part, said, text(own.get("arm")) or str(number), counts))
-    bary = meta.get("bary_kms")
     profile = text(meta.get("instrument"))
     return Spectrum(
         arms=arms_with_lsf(arms, profile or None),
         frame=choose_frame(frame, meta.get("frame")),
-        bary_kms=None if bary is None else float(units.Quantity(bary, units.km / units.s).value),
+        bary_kms=correction(meta.get("bary_kms")),
         normalized=bool(meta.get("normalized", False)),
         id=text(meta.get("id")) or "spectrum",
         star_id=text(meta.get("star_id")),

@@ -103,6 +103,25 @@ def _plain(unit: str) -> str:
     return "Angstrom" if text.lower() in ("angstrom", "angstroms", "a", "ang") else text
 
 
+def correction(found: Any) -> float | None:
+    """A stated barycentric correction in km/s (a number, or a quantity of velocity); None where there is none.
+
+    Raises
+    ------
+    BayneError
+        It is not a finite velocity.
+    """
+    if found is None:
+        return None
+    try:
+        kms = float(units.Quantity(found, units.km / units.s).value)
+    except (TypeError, ValueError) as error:
+        raise BayneError(f"bary_kms {found!r}: give a velocity in km/s") from error
+    if not np.isfinite(kms):
+        raise BayneError(f"bary_kms {found!r}: leave it out where the correction is unknown")
+    return kms
+
+
 def arms_with_lsf(arms: list[Arm], instrument: str | None) -> tuple[Arm, ...]:
     """The arms; those without a line-spread function get that of the named instrument's profile."""
     return with_profile_lsf(tuple(arms), instrument) if instrument else tuple(arms)

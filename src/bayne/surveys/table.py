@@ -14,7 +14,7 @@ from ..spectrum import Frame, Medium, Spectrum
 from .build import build_arm, origin
 from .fits_files import open_fits
 from .registry import Peek, register
-from .stated import angstrom, arms_with_lsf, choose_frame, choose_medium, text
+from .stated import angstrom, arms_with_lsf, choose_frame, choose_medium, correction, text
 
 #: What columns are called, in lower case; columns without names are the first three of these in order.
 NAMES = {
@@ -95,11 +95,10 @@ def read(
         for name, rows in _groups(table, columns["arm"], wave.size)
     ]
     profile = instrument or text(meta.get("instrument"))
-    bary = meta.get("bary_kms")
     return Spectrum(
         arms=arms_with_lsf(arms, profile or None),
         frame=choose_frame(frame, meta.get("frame")),
-        bary_kms=None if bary is None else float(bary),
+        bary_kms=correction(meta.get("bary_kms")),
         normalized=bool(meta.get("normalized", False)) if normalized is None else normalized,
         id=text(meta.get("id")) or path.stem,
         star_id=text(meta.get("star_id")),

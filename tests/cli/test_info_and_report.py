@@ -1,0 +1,97 @@
+"""``bayne info`` and ``bayne report``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import Result
+
+import bayne
+from bayne.emulators import NETWORKS, Card, Emulator, save_emulator
+from fakes import fake_result
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def emulator(tmp_path: Path) -> Path:
+    """Folder of a small random network."""
+    import jax.numpy as jnp
+
+    card = Card(
+        "tiny", "payne", ("teff", "logg"), ("K", "dex"), (4000.0, 1.0), (6000.0, 5.0), "vacuum", 30000.0,
+        citations=("Somebody (2020)",),
+    )  # fmt: skip
+    arrays = NETWORKS["payne"].example(card, 20, 0)
+    network, params = NETWORKS["payne"].decode(arrays, card)
+    wave = np.linspace(5000.0, 5010.0, 20)
+    return save_emulator(
+        Emulator(network, {k: jnp.asarray(v) for k, v in params.items()}, wave, card), tmp_path / "net"
+    )
+
+
+def test_installation(run: Run) -> None:
+    output = run("info").stdout
+    for text in (f"bayne          {bayne.__version__}", "jax", "numpyro", "cpu", "hermes", "galah:", "formats"):
+        assert text in output
+
+
+def test_instrument(run: Run) -> None:
+    output = run("info", "hermes").stdout
+    for text in ("4713", "28000", "infrared", "air", "order 4"):
+        assert text in output
+
+
+def test_emulator(run: Run, emulator: Path) -> None:
+    output = run("info", emulator).stdout
+    for text in ("tiny", "payne", "5000.0-5010.0 vacuum Å", "teff", "6000", "Somebody (2020)"):
+        assert text in output
+
+
+def test_spectrum(run: Run, tmp_path: Path) -> None:
+    rows = "\n".join(f"{5000 + 0.1 * i:.1f} {1.0 if i else 'nan'} 0.02" for i in range(100))
+    (tmp_path / "star.txt").write_text("wavelength flux error\n" + rows + "\n")
+    options = ("--medium", "vacuum", "--frame", "rest", "--read", "unit=Angstrom")
+    result = run("info", tmp_path / "star.txt", *options)
+    assert result.exit_code == 0, result.output
+    row = result.stdout.splitlines()[-1].split()
+    assert row[1:] == ["5000.00", "5009.90", "100", "99", "50", "unknown"]
+    assert "rest" in result.stdout
+
+
+def test_result(run: Run, tmp_path: Path) -> None:
+    path = fake_result(flags=bayne.Flag.BAD_FIT).save(tmp_path / "star.nc")
+    output = run("info", path).stdout
+    assert "BAD" in output
+    assert "[Mg/H]" in output
+
+
+def test_likely_typo_is_named(run: Run) -> None:
+    result = run("info", "hermess")
+    assert result.exit_code == 1
+    assert "Did you mean 'hermes'?" in result.stderr
+
+
+def test_report_beside_the_result(run: Run, tmp_path: Path) -> None:
+    path = fake_result(method="map").save(tmp_path / "star.nc")
+    result = run("report", path)
+    assert result.exit_code == 0, result.output
+    page = tmp_path / "star.html"
+    assert result.stdout.strip() == str(page)
+    assert "star-1" in page.read_text(encoding="utf-8")
+    refused = run("report", path)
+    assert refused.exit_code == 1
+    assert "--overwrite" in refused.stderr
+    assert run("report", path, "--overwrite").exit_code == 0
+    assert run("report", path, "--output", tmp_path / "other.html").exit_code == 0
+
+
+def test_report_of_something_else_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "notes.nc").write_text("no result")
+    result = run("report", tmp_path / "notes.nc")
+    assert result.exit_code == 1
+    assert "not a Bayne result" in result.stderr
+    assert not (tmp_path / "notes.html").exists()

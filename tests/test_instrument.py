@@ -39,7 +39,7 @@ def test_a_profile_is_sane(profile: Instrument) -> None:
         middle = (low + high) / 2
         pixel = arm.pixel if profile.sampling == "linear" else arm.pixel / 299792.458 * middle
         # between 1.5 and 8 pixels to a resolution element
-        assert 1.5 < arm.lsf(middle, 0.0).fwhm / pixel < 8
+        assert 1.5 < float(arm.fwhm(np.array(middle))) / pixel < 8
 
 
 def test_a_profile_cites_its_source(profile: Instrument) -> None:
@@ -78,15 +78,16 @@ def test_published_bits(name: str, bit: str, number: int, bad: bool) -> None:
 
 def test_the_width_follows_the_nodes() -> None:
     arm = InstrumentArm("x", (4000.0, 6000.0), 1.0, ((4000.0, 1000.0), (6000.0, 2000.0)))
-    lsf = arm.lsf(np.array([3000.0, 4000.0, 5000.0, 7000.0]), 0.3)
-    assert lsf.fwhm == pytest.approx([3.0, 4.0, 5000 / 1500, 3.5])
-    assert lsf.scale_sigma == 0.3
+    assert arm.fwhm(np.array([3000.0, 4000.0, 5000.0, 7000.0])) == pytest.approx([3.0, 4.0, 5000 / 1500, 3.5])
 
 
-def test_an_arm_by_name_or_the_only_one() -> None:
-    assert load_instrument("hermes").arm("green") is load_instrument("hermes").arms[1]
-    assert load_instrument("hermes").arm("order_07") is None
-    assert load_instrument("tres").arm("order_07") is load_instrument("tres").arms[0]
+def test_an_arm_that_is_not_named_takes_the_nearest() -> None:
+    hermes = load_instrument("hermes")
+    wave = np.array([4720.0, 5700.0, 7800.0])
+    merged = hermes.lsf("merged", wave)
+    for arm, at, width in zip((0, 1, 3), wave, merged.fwhm, strict=True):
+        assert width == pytest.approx(float(hermes.arms[arm].fwhm(at)))
+    assert merged.scale_sigma == hermes.lsf_scale_sigma == 0.1
 
 
 def test_an_unknown_instrument_is_helped() -> None:

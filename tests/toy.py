@@ -21,7 +21,9 @@ RESOLUTION = 30_000.0
 
 def card(**changes: object) -> Card:
     """Card of the toy emulator."""
-    base = Card("toy", "pixel-payne", LABELS, ("K", "dex", "dex", "dex"), tuple(LOWER), tuple(UPPER), "vacuum", RESOLUTION)
+    base = Card(
+        "toy", "pixel-payne", LABELS, ("K", "dex", "dex", "dex"), tuple(LOWER), tuple(UPPER), "vacuum", RESOLUTION
+    )
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
@@ -92,7 +94,9 @@ def mock_star(
     arms: list[Arm] = []
     for name, low, high in (("blue", 5004.0, 4996.0 + span), ("red", 5104.0, 5096.0 + span)):
         wave = np.arange(low, high, 0.06) * (1 + velocity / C_KMS)
-        arms.append(make_arm(wave, np.ones(wave.size), error=np.ones(wave.size), lsf=GaussianLSF(wave / resolution), name=name))
+        arms.append(
+            make_arm(wave, np.ones(wave.size), error=np.ones(wave.size), lsf=GaussianLSF(wave / resolution), name=name)
+        )
     spectrum = Spectrum(tuple(arms), frame="barycentric", id=f"mock-{seed}")
     with jax.enable_x64(True):
         the_plan = plan(spectrum, emulator, velocity, max_vsini=max(vsini, 1.0))

@@ -36,11 +36,10 @@ class InstrumentArm:
     pixel: float
     resolution: tuple[tuple[float, float], ...]
 
-    def lsf(self, wavelength: ArrayLike, scale_sigma: float) -> GaussianLSF:
-        """Gaussian LSF at the given vacuum wavelengths (Å): R interpolated linearly between its nodes."""
-        wave: FloatArray = np.asarray(wavelength, dtype=np.float64)
+    def fwhm(self, wavelength: FloatArray) -> FloatArray:
+        """FWHM (Å) at wavelengths in Å: R interpolated linearly between its nodes."""
         nodes = np.array(self.resolution)
-        return GaussianLSF(wave / np.interp(wave, nodes[:, 0], nodes[:, 1]), scale_sigma)
+        return wavelength / np.interp(wavelength, nodes[:, 0], nodes[:, 1])
 
 
 @dataclass(frozen=True)
@@ -78,12 +77,18 @@ class Instrument:
     mask_bits: dict[str, int] = field(default_factory=dict)
     bad_bits: tuple[str, ...] = ()
 
-    def arm(self, name: str) -> InstrumentArm | None:
-        """The arm of this name; the only one where there is one; None where nothing fits."""
-        for arm in self.arms:
-            if arm.name == name:
-                return arm
-        return self.arms[0] if len(self.arms) == 1 else None
+    def lsf(self, name: str, wavelength: ArrayLike) -> GaussianLSF:
+        """Gaussian LSF of an arm at vacuum wavelengths (n,) in Å.
+
+        An arm that the profile does not name, such as a merged spectrum, takes at each pixel the profile's
+        arm that covers it or is nearest.
+        """
+        wave: FloatArray = np.asarray(wavelength, dtype=np.float64)
+        arms = [arm for arm in self.arms if arm.name == name] or self.arms
+        away = [np.maximum(np.maximum(a.wavelength[0] - wave, wave - a.wavelength[1]), 0.0) for a in arms]
+        widths = np.array([arm.fwhm(wave) for arm in arms])
+        nearest = np.argmin(away, axis=0)[None]
+        return GaussianLSF(np.take_along_axis(widths, nearest, axis=0)[0], self.lsf_scale_sigma)
 
     def bad_pixels(self, mask: ArrayLike) -> np.ndarray:
         """True where an integer mask of this survey has any bit of `bad_bits`, by name."""

@@ -297,10 +297,13 @@ class Spectrum:
         Raises
         ------
         BayneError
-            The number of arrays is not that of the arms.
+            The number of arrays is not that of the arms, or one is not as long as its arm.
         """
         if len(bad) != len(self.arms):
             raise BayneError(f"mask: {len(self.arms)} arms need as many arrays, got {len(bad)}")
+        for arm, given in zip(self.arms, bad, strict=True):
+            if np.shape(given) != arm.mask.shape:
+                raise BayneError(f"mask: arm {arm.name!r} has {arm.mask.size} pixels, its mask has {np.shape(given)}")
         return replace(
             self, arms=tuple(replace(a, mask=a.mask | np.asarray(b, bool)) for a, b in zip(self.arms, bad, strict=True))
         )

@@ -80,7 +80,7 @@ def test_width_per_pixel_is_local():
 @pytest.mark.parametrize("scale", [0.8, 1.25])
 def test_scale_of_the_lsf_is_a_scale_of_its_width(scale):
     flux, _ = observed(PIXELS, GaussianLSF(PIXELS / 20_000.0), scale=scale, max_scale=1.5)
-    direct, wave = observed(PIXELS, GaussianLSF(PIXELS * scale / 20_000.0))
+    direct, _ = observed(PIXELS, GaussianLSF(PIXELS * scale / 20_000.0))
     trimmed = direct[(direct.size - flux.size) // 2 :][: flux.size]
     np.testing.assert_allclose(flux, trimmed, atol=2e-6)
 

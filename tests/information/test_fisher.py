@@ -34,7 +34,7 @@ def case(request):
 
 def dense_covariance(problem, model, extra):
     arrays = {k: np.asarray(v) for k, v in problem.arrays.items() if k != "params"}
-    a, n, c = arrays["basis"].shape
+    a, n, _ = arrays["basis"].shape
     variance = arrays["noise"] + extra[:, None] + arrays.get("error_variance", 0.0)
     sigma = np.diag(variance.ravel())
     for i in range(a):

@@ -49,7 +49,9 @@ def stars():
         for i in range(STARS):
             labels, rv = rng.uniform(LOWER, UPPER), rng.normal(0, 3)
             star = mock_star(emulator, labels, velocity=rv, snr=40, seed=i, span=SPAN)
-            result = bayne.fit_star(star, emulator, free=("rv",), priors={"rv": (0, 3)}, continuum=2, jitter=False, seed=i)
+            result = bayne.fit_star(
+                star, emulator, free=("rv",), priors={"rv": (0, 3)}, continuum=2, jitter=False, seed=i
+            )
             out.append((np.array([*labels, rv]), thinned(result)))
     return out
 

@@ -1,5 +1,6 @@
 """Emulators of synthetic spectra: networks, cards, and readers of published files."""
 
+from . import kernel as kernel
 from . import payne as payne
 from .card import Card
 from .emulator import Emulator, ErrorModel

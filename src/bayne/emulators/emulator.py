@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline
 
 from ..errors import BayneError
+from ..precision import double
 from ..spectrum import FloatArray
 from .card import Card
 from .networks import Network, Params
@@ -95,6 +96,7 @@ class Emulator:
         """Whether label vectors (..., l) lie in the training domain; shape (...)."""
         return self.card.contains(self._checked(labels))
 
+    @double
     def flux(self, labels: ArrayLike, wavelength: ArrayLike | None = None) -> np.ndarray:
         """Normalised flux for labels inside the training domain.
 
@@ -127,9 +129,14 @@ class Emulator:
             raise BayneError(
                 f"labels outside the domain of {self.card.name!r}: " + (", ".join(told) or "outside the hull")
             )
-        flat = jnp.asarray(x.reshape(-1, x.shape[-1]))
-        own = np.asarray(_flux(self.network, self.params, flat)).reshape(*x.shape[:-1], -1)
+        own = self.evaluate(x)
         return own if wavelength is None else self._at(own, np.asarray(wavelength, dtype=np.float64))
+
+    @double
+    def evaluate(self, labels: FloatArray) -> np.ndarray:
+        """Flux (..., p) on the own grid for labels (..., l), wherever they lie: a fit may touch the domain's wall."""
+        flat = jnp.asarray(labels.reshape(-1, labels.shape[-1]))
+        return np.asarray(_flux(self.network, self.params, flat)).reshape(*labels.shape[:-1], -1)
 
     def _checked(self, labels: ArrayLike) -> FloatArray:
         x = np.asarray(labels, dtype=np.float64)

@@ -14,9 +14,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from ..errors import ReadError, did_you_mean
+from ..precision import double
 from ..spectrum import to_vacuum
 from .card import Card
 from .emulator import Emulator, ErrorModel
@@ -29,6 +30,7 @@ def shipped() -> dict[str, Path]:
     return {p.parent.name: p.parent for p in sorted(root.glob("*/card.json"))}
 
 
+@double
 def load_emulator(source: str | Path, card: str | Path | Mapping[str, Any] | Card | None = None) -> Emulator:
     """Load an emulator.
 
@@ -102,7 +104,7 @@ def _assemble(card: Card, arrays: dict[str, np.ndarray], where: Path, path: Path
         shapes = {"error_basis": (rank, wavelength.size), "error_sigma": (wavelength.size,)}
         check_arrays(arrays, shapes, card.name)
         error = ErrorModel(arrays["error_basis"].astype(np.float64), arrays["error_sigma"].astype(np.float64))
-    emulator = Emulator(kind, {k: jnp.asarray(v) for k, v in params.items()}, wavelength, card, error)
+    emulator = Emulator(kind, params, wavelength, card, error)
     middle = 0.5 * (emulator.lower + emulator.upper)
     pixels = emulator.network(emulator.params, jnp.asarray(middle)).shape[0]
     if pixels != wavelength.size:
@@ -147,7 +149,7 @@ def save_emulator(emulator: Emulator, folder: str | Path) -> Path:
         arrays |= {"error_basis": emulator.error.basis, "error_sigma": emulator.error.sigma}
     table = json.loads(emulator.card.to_json()) | {"wavelength": {}, "medium": "vacuum"}
     weights = folder / ".weights.safetensors.part"
-    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, weights)
+    weights.write_bytes(save({k: np.asarray(v, order="C") for k, v in arrays.items()}))
     text = folder / ".card.json.part"
     text.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
     weights.replace(folder / "weights.safetensors")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
@@ -12,7 +12,8 @@ import numpy as np
 from ..errors import BayneError, ReadError, did_you_mean
 from .card import Card
 
-Params = Mapping[str, jax.Array]
+#: Weights by name: NumPy arrays in an `Emulator`, traced JAX arrays inside compiled functions.
+Params = Mapping[str, Any]
 
 
 class Network(abc.ABC):
@@ -33,7 +34,7 @@ class Network(abc.ABC):
     @classmethod
     @abc.abstractmethod
     def decode(cls, arrays: Mapping[str, np.ndarray], card: Card) -> tuple[Network, dict[str, np.ndarray]]:
-        """Network and float32 parameters from the arrays of a file.
+        """Network and parameters (NumPy, float32 unless more is needed) from the arrays of a file.
 
         Raises
         ------

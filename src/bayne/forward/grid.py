@@ -42,8 +42,9 @@ class ModelGrid:
 
     @property
     def frequency(self) -> FloatArray:
-        """(s, L // 2 + 1) cycles per km/s."""
-        return np.stack([np.fft.rfftfreq(self.length, C_KMS * step) for step in self.step])
+        """(s, L // 2 + 1) cycles per km/s; (1, L // 2 + 1) where all windows have the same step."""
+        steps = self.step[:1] if np.allclose(self.step, self.step[0], rtol=1e-6) else self.step
+        return np.stack([np.fft.rfftfreq(self.length, C_KMS * step) for step in steps])
 
 
 def model_grid(emulator: Emulator, reach_kms: float) -> ModelGrid:

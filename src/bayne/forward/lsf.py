@@ -19,22 +19,19 @@ class TooSharp(BayneError):
 
 @dataclass(frozen=True)
 class ArmKernel:
-    """Kernel of one arm in velocity: all (n,) in km/s, or (n, b) for bands.
+    """What an arm does to a spectrum, in velocity: (n,) in km/s or its square, (n, b) for bands.
 
     Parameters
     ----------
-    instrument
-        Variance of the Gaussian LSF, (km/s)², of which a free scale multiplies the square root.
-    emulator
-        Variance that the emulated spectrum has already.
+    variance
+        Variance of the arm's Gaussian LSF, (km/s)²: the emulator's own where no kernel is needed.
     width
         Full width of the pixel to average over; None where the LSF or the emulator contains it.
     bands
         Banded matrix on pixel averages, rows first; None for a Gaussian.
     """
 
-    instrument: FloatArray
-    emulator: FloatArray
+    variance: FloatArray
     width: FloatArray | None
     bands: FloatArray | None
 
@@ -45,9 +42,9 @@ def pixel_width(wavelength: FloatArray) -> FloatArray:
 
 
 def arm_kernel(arm: Arm, resolution: float, includes_pixel: bool) -> ArmKernel:
-    """Kernel between an emulator of the given resolution and an arm.
+    """Kernel of an arm beside an emulator of the given resolution.
 
-    Second moments add under convolution, so the emulator's variance is subtracted from the instrument's.
+    Second moments add under convolution: the emulator's variance is to be subtracted from the arm's.
 
     Parameters
     ----------
@@ -65,7 +62,7 @@ def arm_kernel(arm: Arm, resolution: float, includes_pixel: bool) -> ArmKernel:
     BayneError
         Nothing is known of the arm's LSF.
     """
-    emulator = np.full(arm.wavelength.size, (C_KMS / resolution / FWHM_PER_SIGMA) ** 2)
+    emulator = (C_KMS / resolution / FWHM_PER_SIGMA) ** 2
     width = pixel_width(arm.wavelength)
     if arm.lsf is None:
         raise BayneError(f"arm {arm.name!r} has no line-spread function: give resolution= (R = λ/FWHM) or instrument=")
@@ -83,12 +80,11 @@ def arm_kernel(arm: Arm, resolution: float, includes_pixel: bool) -> ArmKernel:
             f"arm {arm.name!r} has R = {resolution / middle:.0f}, the emulator only R = {resolution:.0f}: "
             "use a sharper emulator, or smooth the spectrum and give resolution="
         )
-    same = ratio < 1 + SAME_WIDTH
     whole = includes_pixel or arm.lsf.includes_pixel
-    return ArmKernel(np.where(same, 0.0, instrument), np.where(same, 0.0, emulator), None if whole else width, None)
+    return ArmKernel(np.where(ratio < 1 + SAME_WIDTH, emulator, instrument), None if whole else width, None)
 
 
-def _banded(lsf: BandedLSF, emulator: FloatArray, width: FloatArray) -> ArmKernel:
+def _banded(lsf: BandedLSF, emulator: float, width: FloatArray) -> ArmKernel:
     """Rows of the matrix, narrowed by the emulator's variance and by that of the pixel average it acts on.
 
     R (1 - (v/2) D), D the second difference, has the row sums of R and second moments smaller by v.
@@ -106,4 +102,4 @@ def _banded(lsf: BandedLSF, emulator: FloatArray, width: FloatArray) -> ArmKerne
     excess = (emulator / width**2 + 1 / 12)[:, None]
     padded = np.pad(rows, ((0, 0), (1, 1)))
     rows = rows - 0.5 * excess * (padded[:, 2:] + padded[:, :-2] - 2 * rows)
-    return ArmKernel(np.zeros(n), np.zeros(n), width, rows)
+    return ArmKernel(np.full(n, emulator), width, rows)

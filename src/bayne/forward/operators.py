@@ -100,6 +100,11 @@ def macroturbulence_transform(frequency: jax.Array, vmac: jax.Array) -> jax.Arra
     return jnp.where(a < 1e-3, series, -jnp.expm1(-safe) / safe)
 
 
+def gaussian_transform(frequency: jax.Array, variance: jax.Array) -> jax.Array:
+    """Fourier transform of a Gaussian of the given variance, (km/s)²; below zero it sharpens."""
+    return jnp.exp(-2 * jnp.pi**2 * frequency**2 * variance)
+
+
 def shift_transform(frequency: jax.Array, shift: jax.Array) -> jax.Array:
     """Fourier transform of a displacement in ln λ.
 
@@ -110,7 +115,8 @@ def shift_transform(frequency: jax.Array, shift: jax.Array) -> jax.Array:
     shift
         c times the displacement in ln λ, km/s, positive to the red.
     """
-    return jnp.exp(-2j * jnp.pi * frequency * shift)
+    phase = 2 * jnp.pi * frequency * shift
+    return jax.lax.complex(jnp.cos(phase), -jnp.sin(phase))
 
 
 def tap_weights(distance: jax.Array, variance: jax.Array, width: jax.Array | None) -> jax.Array:

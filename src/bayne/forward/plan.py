@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ..emulators import Emulator, Network
-from ..spectrum import C_KMS, FloatArray, Spectrum
-from .grid import ModelGrid, model_grid
+from ..spectrum import C_KMS, FWHM_PER_SIGMA, FloatArray, Spectrum
+from .grid import model_grid
 from .lsf import ArmKernel, arm_kernel, pixel_width
 from .operators import (
     apply_bands,
+    gaussian_transform,
     log_doppler,
     macroturbulence_transform,
     rotation_transform,
@@ -28,8 +30,9 @@ VELOCITY_MARGIN = 50.0
 #: Kernels are summed out to this many sigma.
 REACH_SIGMA = 5.0
 
-#: Smallest Gaussian, in samples, whose sum over samples is its integral: the aliased part is below
-#: exp(-2 π² σ² (1 - f)²), 1e-5 for a spectrum without power above f = 1/4 of the sampling rate.
+#: Sigma, in samples, of the Gaussian that every pixel is sampled with: the smallest whose sum over samples is its
+#: integral. The aliased part is below exp(-2 π² σ² (1 - f)²), 1e-5 for a spectrum without power above f = 1/4 of
+#: the sampling rate.
 MIN_SIGMA = 1.0
 
 
@@ -41,10 +44,10 @@ class ForwardStatic:
     upsample: int
     rotates: bool
     macro: bool
-    scaled: bool
 
 
-Arrays = dict[str, jax.Array]
+#: Arrays of a compiled function by name; ``params`` holds those of the network.
+Arrays = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Plan:
         Good pixels that do not.
     has_kernel
         Whether any arm has a Gaussian kernel, so that a scale on its width means something.
+    min_scale
+        Smallest factor on the width of the LSF for which the emulator is sharp enough.
     """
 
     static: ForwardStatic
@@ -68,6 +73,7 @@ class Plan:
     used: np.ndarray
     n_lost: int
     has_kernel: bool
+    min_scale: float
 
 
 def plan(
@@ -102,92 +108,83 @@ def plan(
     """
     card = emulator.card
     kernels = [arm_kernel(arm, card.resolution, card.includes_pixel) for arm in spectrum.arms]
+    emulated = (C_KMS / card.resolution / FWHM_PER_SIGMA) ** 2
+    common = min(float(kernel.variance.min()) for kernel in kernels)
+    scale = max_scale or 1.0
     # a Gaussian of macroturbulence has sigma = vmac / sqrt(2)
-    reach = max_vsini + REACH_SIGMA / np.sqrt(2) * max_vmac + margin
-    grid = model_grid(emulator, reach)
-    upsample, floor = _sampling(kernels, grid)
-    dv = C_KMS * grid.step.min() / upsample
+    broadening = max_vsini + REACH_SIGMA / np.sqrt(2) * max_vmac + margin
+    grid = model_grid(emulator, broadening + REACH_SIGMA * np.sqrt(max(scale**2 * common - emulated, 0.0)))
+    dv = C_KMS * grid.step
+    upsample = 1 if common - emulated >= (1.3 * MIN_SIGMA * dv.max()) ** 2 else 2
+    floor = (MIN_SIGMA * dv.max() / upsample) ** 2
     n = max(arm.wavelength.size for arm in spectrum.arms)
     box = any(k.width is not None for k in kernels)
 
     shape = (len(kernels), n)
     start = np.zeros(shape, np.int64)
     position = np.full(shape, float(grid.pad * upsample))
-    variance, emulated = np.zeros(shape), np.zeros(shape)
+    # padding keeps a harmless width: a variance of zero would put NaN into gradients
+    excess, step = np.zeros(shape), np.full(shape, dv[0] / upsample)
     # arms without a pixel of their own beside arms with one: 0.3 samples widen the kernel by 0.4%
     width = np.full(shape, 0.3)
     used, good, reached = np.zeros(shape, bool), np.zeros(shape, bool), np.ones(shape, bool)
-    half = 1
+    taps = 0.0
     for a, (arm, kernel) in enumerate(zip(spectrum.arms, kernels, strict=True)):
         m = arm.wavelength.size
         good[a, :m] = arm.good
-        spread = np.sqrt((max_scale or 1.0) ** 2 * kernel.instrument.max() + floor * dv**2)
-        own_width = 0.0 if kernel.width is None else float(kernel.width.max())
-        own_reach = REACH_SIGMA * spread + own_width / 2
-        half = max(half, int(np.ceil(own_reach / dv)))
+        excess[a, :m] = kernel.variance - common
+        half_width = 0.0 if kernel.width is None else float(kernel.width.max()) / 2
+        taps = max(taps, REACH_SIGMA * np.sqrt(excess[a, :m].max() + floor) + half_width)
+        reach = broadening + half_width
+        reach += REACH_SIGMA * np.sqrt(max(scale**2 * kernel.variance.max() - emulated, 0.0) + floor)
         if kernel.bands is not None:
-            own_reach += kernel.bands.shape[1] // 2 * float(pixel_width(arm.wavelength).max())
+            reach += kernel.bands.shape[1] // 2 * float(pixel_width(arm.wavelength).max())
             # rows at the ends of an arm lack neighbours to draw on
             edge = kernel.bands.shape[1] // 2
             reached[a, :edge] = reached[a, m - edge : m] = False
         rest = np.log(arm.wavelength) - float(log_doppler(velocity))
-        scale = np.full(m, dv)
-        room = (own_reach + reach) / C_KMS
         for s in range(grid.step.size):
             last = grid.first[s] + grid.step[s] * (grid.size[s] - 1)
-            inside = np.flatnonzero((rest - room >= grid.first[s]) & (rest + room <= last))
-            fine_step = grid.step[s] / upsample
+            inside = np.flatnonzero((rest - reach / C_KMS >= grid.first[s]) & (rest + reach / C_KMS <= last))
             start[a, inside] = s * grid.length * upsample
-            position[a, inside] = grid.pad * upsample + (rest[inside] - grid.first[s]) / fine_step
-            scale[inside] = C_KMS * fine_step
+            position[a, inside] = grid.pad * upsample + (rest[inside] - grid.first[s]) / grid.step[s] * upsample
+            step[a, inside] = dv[s] / upsample
             used[a, inside] = True
-        variance[a, :m] = kernel.instrument / scale**2
-        emulated[a, :m] = kernel.emulator / scale**2
         if kernel.width is not None:
-            width[a, :m] = kernel.width / scale
+            width[a, :m] = kernel.width / step[a, :m]
     used &= good & reached
     base = np.floor(position)
+    half = int(np.ceil(taps / (dv.min() / upsample)))
     offset = np.arange(-half, half + 1)
-    distance = (offset - (position - base)[..., None]).astype(np.float32)
+    distance = jnp.asarray(offset - (position - base)[..., None], jnp.float32)
     pixel = jnp.asarray(width) if box else None
+    weight, slope = jax.jvp(
+        lambda v: tap_weights(distance, v, pixel),
+        (jnp.asarray((excess + floor) / step**2),),
+        (jnp.asarray(excess / step**2),),
+    )
     arrays = {
         "params": dict(emulator.params),
         "grid_index": grid.index,
         "grid_weight": grid.weight.astype(np.float32),
-        "frequency": grid.frequency,
-        "sharpen": _sharpen(grid, upsample, floor),
+        "frequency": grid.frequency.astype(np.float32),
+        "gain": np.full(grid.frequency.shape[-1], upsample, np.float32),
         "velocity": np.float64(velocity),
+        "common": np.float64(common),
+        "emulated": np.float64(emulated + floor),
         "index": ((start + base.astype(np.int64))[..., None] + offset).astype(np.int32),
+        "weight": weight,
     }
-    if max_scale is None:
-        arrays["weight"] = tap_weights(jnp.asarray(distance), jnp.asarray(variance - emulated + floor), pixel)
-    else:
-        arrays |= {"distance": distance, "variance": variance, "emulated": emulated, "floor": np.float64(floor)}
-        if pixel is not None:
-            arrays["width"] = pixel
+    if upsample > 1:
+        arrays["gain"][-1] *= 0.5  # the Nyquist term stands for both signs once zeros follow it
+    if max_scale is not None and excess.any():
+        arrays["slope"] = slope
     if any(k.bands is not None for k in kernels):
         arrays["bands"] = _stack_bands(kernels, n)
-    static = ForwardStatic(emulator.network, upsample, max_vsini > 0, max_vmac > 0, max_scale is not None)
-    has_kernel = any(np.any(k.instrument > 0) for k in kernels)
-    return Plan(static, jax.tree.map(jnp.asarray, arrays), used, int((good & ~used).sum()), has_kernel)
-
-
-def _sampling(kernels: list[ArmKernel], grid: ModelGrid) -> tuple[int, float]:
-    """Upsampling factor, and variance (in fine samples²) added to every kernel and taken out of the model."""
-    dv = C_KMS * grid.step.max()
-    narrowest = min(float(np.min(k.instrument - k.emulator)) for k in kernels)
-    if narrowest >= (1.3 * MIN_SIGMA * dv) ** 2:
-        return 1, 0.0
-    return 2, MIN_SIGMA**2
-
-
-def _sharpen(grid: ModelGrid, upsample: int, floor: float) -> FloatArray:
-    """(s, f) inverse transform of the Gaussian that sampling adds, and the factor of upsampling."""
-    cycles = grid.frequency * C_KMS * grid.step[:, None] / upsample  # per fine sample
-    gain = upsample * np.exp(2 * np.pi**2 * cycles**2 * floor)
-    if upsample > 1:
-        gain[:, -1] *= 0.5  # the Nyquist term stands for both signs once zeros follow it
-    return gain
+    static = ForwardStatic(emulator.network, upsample, max_vsini > 0, max_vmac > 0)
+    has_kernel = any(np.any(k.variance > emulated) for k in kernels)
+    lost = int((good & ~used).sum())
+    return Plan(static, jax.tree.map(jnp.asarray, arrays), used, lost, has_kernel, float(np.sqrt(emulated / common)))
 
 
 def _stack_bands(kernels: list[ArmKernel], n: int) -> FloatArray:
@@ -231,21 +228,21 @@ def observe(
         (a, n) normalised flux; meaningless where `Plan.used` is False.
     """
     padded = jnp.sum(rest_flux[arrays["grid_index"]] * arrays["grid_weight"], axis=-1)
-    transfer = arrays["sharpen"]
-    if static.rotates:
-        transfer = transfer * rotation_transform(arrays["frequency"], vsini)
-    if static.macro:
-        transfer = transfer * macroturbulence_transform(arrays["frequency"], vmac)
+    frequency = arrays["frequency"]
     moved = C_KMS * (log_doppler(velocity) - log_doppler(arrays["velocity"]))
-    transfer = transfer * shift_transform(arrays["frequency"], moved)
-    spectrum = jnp.fft.rfft(padded) * transfer.astype(jnp.complex64)
+    # what all pixels have in common, less what the emulator has already and what sampling will add
+    spread = lsf_scale**2 * arrays["common"] - arrays["emulated"]
+    vsini, vmac, moved, spread = (x.astype(frequency.dtype) for x in (vsini, vmac, moved, spread))
+    transfer = arrays["gain"] * gaussian_transform(frequency, spread)
+    if static.rotates:
+        transfer = transfer * rotation_transform(frequency, vsini)
+    if static.macro:
+        transfer = transfer * macroturbulence_transform(frequency, vmac)
+    spectrum = jnp.fft.rfft(padded) * (transfer * shift_transform(frequency, moved))
     fine = jnp.fft.irfft(spectrum, n=static.upsample * padded.shape[-1]).ravel()
-    weight = arrays["weight"] if not static.scaled else _scaled_weights(arrays, lsf_scale)
+    weight = arrays["weight"]
+    if "slope" in arrays:
+        # where widths differ, a scale changes the rest of each pixel's variance too: to first order
+        weight = weight + (lsf_scale**2 - 1).astype(weight.dtype) * arrays["slope"]
     flux = jnp.sum(weight * fine[arrays["index"]], axis=-1)
     return apply_bands(flux, arrays["bands"]) if "bands" in arrays else flux
-
-
-def _scaled_weights(arrays: Arrays, lsf_scale: jax.Array) -> jax.Array:
-    """Weights of the samples for LSF widths multiplied by a factor."""
-    variance = jnp.maximum(lsf_scale**2 * arrays["variance"] - arrays["emulated"], 0.0) + arrays["floor"]
-    return tap_weights(arrays["distance"], variance, arrays.get("width"))

@@ -19,7 +19,7 @@ from ..information import fisher_matrix
 from ..instrument import Instrument
 from ..likelihood import Problem, best_continuum, build
 from ..precision import double
-from ..spectrum import FloatArray, Spectrum
+from ..spectrum import C_KMS, FloatArray, Spectrum
 from . import diagnose
 from .optimise import from_box, optimise, to_box
 from .outcome import finish, give_up
@@ -32,6 +32,9 @@ log = logging.getLogger("bayne")
 
 #: Starts of the optimiser, its steps before and after the pilot continuum is replaced.
 STARTS, FIRST_STEPS, LAST_STEPS = 4, 12, 20
+
+#: Squared distance from the maximum, in sigma, that counts as having arrived.
+MAX_DECREMENT = 0.1
 
 
 @double
@@ -114,6 +117,9 @@ def fit_star(
     ready, verdict = prepare(spectrum, emulator, settings, id)
     if verdict.flags.bad:
         return give_up(ready.spectrum, emulator, settings, verdict, clock)
+    if not _meets(ready.spectrum, emulator):
+        verdict.raise_flag(Flag.NO_OVERLAP, _ranges(ready.spectrum, emulator))
+        return give_up(ready.spectrum, emulator, settings, verdict, clock)
     start = _start(ready.spectrum, emulator, ready.pilot, settings, ready.bary)
     verdict.numbers["rv_significance"] = start.significance
     if start.significance < diagnose.RV_SIGNIFICANCE and "rv" in settings.free:
@@ -121,27 +127,45 @@ def fit_star(
     if start.at_edge:
         verdict.raise_flag(Flag.RV_AT_EDGE)
     try:
-        problem, theta, gain = _maximum(ready.spectrum, emulator, ready.pilot, settings, ready.bary, ready.order, start)
+        problem, theta, decrement = _maximum(
+            ready.spectrum, emulator, ready.pilot, settings, ready.bary, ready.order, start
+        )
     except TooSharp as error:
         verdict.raise_flag(Flag.TOO_SHARP, str(error))
         return give_up(ready.spectrum, emulator, settings, verdict, clock, start)
     if problem is None:
-        verdict.raise_flag(
-            Flag.NO_OVERLAP,
-            "Spectrum: " + ", ".join(f"{a.wavelength[0]:.0f}-{a.wavelength[-1]:.0f}" for a in ready.spectrum.arms)
-            + " Å; emulator: " + ", ".join(f"{a:.0f}-{b:.0f}" for a, b in emulator.windows()) + " Å.",
-        )  # fmt: skip
+        verdict.raise_flag(Flag.NO_OVERLAP, _ranges(ready.spectrum, emulator))
         return give_up(ready.spectrum, emulator, settings, verdict, clock, start)
     clock["map"] = time.perf_counter()
-    if not np.all(np.isfinite(theta)):
-        verdict.raise_flag(Flag.FAILED, "No start of the optimiser has a finite posterior density.")
+    if not np.isfinite(decrement):
+        verdict.raise_flag(Flag.FAILED, "The posterior density or its derivatives are not finite at any start.")
         return give_up(ready.spectrum, emulator, settings, verdict, clock, start)
-    verdict.numbers["map_gain"] = gain
+    verdict.numbers["map_decrement"] = decrement
+    if decrement > MAX_DECREMENT:
+        verdict.raise_flag(
+            Flag.NOT_CONVERGED, f"The optimiser stopped {np.sqrt(decrement):.1f} sigma from where it was heading."
+        )
     draws, stats, fisher, covariance = _posterior(problem, theta, settings, ready.spectrum.id)
     clock["posterior"] = time.perf_counter()
     if stats:
         diagnose.judge_chains(verdict, problem.static.names, draws, stats, MAX_TREE_DEPTH)
     return finish(ready, emulator, settings, verdict, clock, start, problem, theta, fisher, covariance, draws, stats)
+
+
+def _meets(spectrum: Spectrum, emulator: Emulator) -> bool:
+    """Whether any good pixel lies in a window of the emulator at any velocity that is searched."""
+    stretch = 1 + MAX_VELOCITY / C_KMS
+    return any(
+        bool(np.any(arm.good & (arm.wavelength * stretch > low) & (arm.wavelength < high * stretch)))
+        for arm in spectrum.arms
+        for low, high in emulator.windows()
+    )
+
+
+def _ranges(spectrum: Spectrum, emulator: Emulator) -> str:
+    own = ", ".join(f"{arm.wavelength[0]:.0f}-{arm.wavelength[-1]:.0f}" for arm in spectrum.arms)
+    other = ", ".join(f"{low:.0f}-{high:.0f}" for low, high in emulator.windows())
+    return f"Spectrum: {own} Å; emulator: {other} Å."
 
 
 def _start(spectrum: Spectrum, emulator: Emulator, pilot: list[FloatArray], settings: Settings, bary: float) -> Start:
@@ -191,9 +215,7 @@ def _maximum(
     u, values, _ = optimise(problem.static, problem.arrays, problem.prior, starts, FIRST_STEPS, False)
     log.info("optimiser: log posterior of the starts %s", np.round(np.asarray(values), 1))
     best = to_box(problem.prior, u[jnp.argmax(values)])
-    if not np.isfinite(np.max(np.asarray(values))):
-        return problem, np.full(len(problem.static.names), np.nan), 0.0
-    if order is not None:
+    if order is not None and np.isfinite(values).any():
         _, ratio, _ = best_continuum(problem, best)
         for a, arm in enumerate(spectrum.arms):
             # a wild continuum means a hopeless model: the pilot moves by no more than a factor of two
@@ -202,8 +224,8 @@ def _maximum(
     velocity = float(best[names.index("rv")]) - bary if "rv" in names else start.velocity
     problem = problem_at(velocity)
     again = from_box(problem.prior, best)[None]
-    u, _, gain = optimise(problem.static, problem.arrays, problem.prior, again, LAST_STEPS, False)
-    return problem, np.asarray(to_box(problem.prior, u[0])), float(gain[0])
+    u, _, decrement = optimise(problem.static, problem.arrays, problem.prior, again, LAST_STEPS, False)
+    return problem, np.asarray(to_box(problem.prior, u[0])), float(decrement[0])
 
 
 def _first_guess(problem: Problem, emulator: Emulator, labels: FloatArray, rv: float) -> jax.Array:

@@ -18,6 +18,10 @@ MAX_U = 8.0
 DAMPINGS = (0.0, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 
 
+#: Coordinates, log density, decrement.
+State = tuple[jax.Array, jax.Array, jax.Array]
+
+
 def to_box(prior: Prior, u: jax.Array) -> jax.Array:
     """Parameters inside their box from unconstrained coordinates: lower + width * logistic(u)."""
     return prior.lower + (prior.upper - prior.lower) * jax.nn.sigmoid(u)
@@ -44,12 +48,17 @@ def density(static: Static, arrays: Arrays, prior: Prior, u: jax.Array, volume: 
 
 
 def curvature(static: Static, arrays: Arrays, prior: Prior, u: jax.Array) -> jax.Array:
-    """Positive definite (n, n) curvature in unconstrained coordinates: Fisher, priors and the logistic's own."""
+    """Positive definite (n, n) curvature in unconstrained coordinates: Fisher, priors and the logistic's own.
+
+    The logistic bends a slope into a curvature, -x'' ∂lp/∂x: all there is for a parameter pressed against its end.
+    """
     s = jax.nn.sigmoid(u)
     slope = (prior.upper - prior.lower) * s * (1 - s)
     x = to_box(prior, u)
     information = fisher_matrix(static, arrays, x) + prior.curvature(x)
-    return slope[:, None] * information * slope + jnp.diag(2 * s * (1 - s) + 1e-6)
+    gradient = jax.grad(partial(log_posterior, static, arrays, prior))(x)
+    bent = jnp.maximum(-slope * (1 - 2 * s) * gradient, 0.0)
+    return slope[:, None] * information * slope + jnp.diag(bent + 2 * s * (1 - s) + 1e-6)
 
 
 @partial(jax.jit, static_argnums=(0, 4, 5))
@@ -72,12 +81,13 @@ def optimise(
     Returns
     -------
     tuple
-        (k, n) coordinates, (k,) log densities, (k,) what the last step gained.
+        (k, n) coordinates, (k,) log densities, (k,) gradientᵀ curvature⁻¹ gradient before the last step: twice
+        what a step could still gain, NaN where a derivative is not finite.
     """
     value = partial(density, static, arrays, prior, volume=volume)
 
-    def step(state: tuple[jax.Array, jax.Array, jax.Array], _: None) -> tuple[tuple[jax.Array, ...], None]:
-        u, best, _gain = state
+    def step(state: State, _: None) -> tuple[State, None]:
+        u, best, _decrement = state
         gradient = jax.grad(value)(u)
         matrix = curvature(static, arrays, prior, u)
         diagonal = jnp.diagonal(matrix)
@@ -92,10 +102,12 @@ def optimise(
         values = jnp.where(jnp.isfinite(values), values, -jnp.inf)
         k = jnp.argmax(values)
         better = values[k] > best
-        gain = jnp.where(better, values[k] - best, 0.0)
-        return (jnp.where(better, tried[k], u), jnp.where(better, values[k], best), gain), None
+        # what presses against an end has arrived
+        free = jnp.where((jnp.abs(u) >= MAX_U) & (u * gradient > 0), 0.0, gradient)
+        decrement = free @ jnp.linalg.solve(matrix, free)
+        return (jnp.where(better, tried[k], u), jnp.where(better, values[k], best), decrement), None
 
-    def climb(u: jax.Array) -> tuple[jax.Array, ...]:
+    def climb(u: jax.Array) -> State:
         first = value(u)
         start = (u, jnp.where(jnp.isfinite(first), first, -jnp.inf), jnp.asarray(jnp.inf))
         return jax.lax.scan(step, start, None, length=steps)[0]

@@ -57,14 +57,14 @@ def finish(
     jitters = np.zeros(len(spectrum.arms)) if extra is None else np.sqrt(np.asarray(extra))
     sigma = np.sqrt(np.diag(covariance))
     std = draws.reshape(-1, draws.shape[-1]).std(0) if draws.shape[1] > 1 else sigma
-    diagnose.judge_fit(verdict, problem, model + correction, ratio, jitters)
+    diagnose.judge_fit(verdict, problem, spectrum.arms, model + correction, ratio, jitters)
     diagnose.judge_edges(verdict, problem, emulator, theta, sigma)
     diagnose.judge_prior(verdict, problem, emulator, std)
     labels = np.array([_value(name, names, theta, settings, emulator) for name in emulator.label_names])
     rv = float(theta[names.index("rv")]) if "rv" in names else settings.fixed.get("rv", ready.bary)
     velocity = float(C_KMS * np.tanh(np.arctanh(rv / C_KMS) - np.arctanh(ready.bary / C_KMS)))
     level = [problem.pilot[a, : arm.flux.size] * ratio[a, : arm.flux.size] for a, arm in enumerate(spectrum.arms)]
-    diagnose.judge_binary(verdict, spectrum, emulator, level, labels, velocity)
+    diagnose.judge_binary(verdict, spectrum, emulator, level, model + correction, problem.plan.used, labels, velocity)
     crb, bound_covariance = bounds(fisher, np.asarray(problem.prior.upper - problem.prior.lower))
     own = emulator.label_names
     label_names = (*own, *(n for n in VELOCITIES if n not in own and (n in names or n in settings.fixed)))

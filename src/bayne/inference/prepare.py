@@ -14,7 +14,7 @@ from ..flags import Flag
 from ..instrument import Instrument, load_instrument
 from ..labels import VELOCITIES, check_known
 from ..likelihood import broadening, continuum
-from ..spectrum import Arm, FloatArray, Spectrum
+from ..spectrum import FloatArray, Spectrum
 from .diagnose import Verdict
 
 METHODS = ("nuts", "laplace", "map")
@@ -153,18 +153,13 @@ def _with_lsf(spectrum: Spectrum, profile: Instrument | None, resolution: float 
     if profile is None:
         return spectrum
 
-    def with_profile(arm: Arm) -> Arm:
-        own = profile.arm(arm.name)
-        if arm.lsf is not None:
-            return arm
-        if own is None:
-            raise BayneError(
-                f"instrument {profile.name!r} has no arm {arm.name!r} (it has {', '.join(a.name for a in profile.arms)}): "
-                "rename the arm, or give resolution="
-            )
-        return replace(arm, lsf=own.lsf(arm.wavelength, profile.lsf_scale_sigma))
-
-    return replace(spectrum, arms=tuple(with_profile(arm) for arm in spectrum.arms))
+    return replace(
+        spectrum,
+        arms=tuple(
+            arm if arm.lsf is not None else replace(arm, lsf=profile.lsf(arm.name, arm.wavelength))
+            for arm in spectrum.arms
+        ),
+    )
 
 
 def _outside(wavelength: FloatArray, windows: Sequence[tuple[float, float]]) -> np.ndarray:
@@ -188,9 +183,12 @@ def _with_errors(
     """Inverse variances from the user's S/N or from differences, for arms that have none."""
     values = None
     if snr is not None:
-        values = np.broadcast_to(np.asarray(snr, dtype=np.float64), (len(spectrum.arms),))
-        if not np.all(values > 0):
+        values = np.asarray(snr, dtype=np.float64)
+        if values.shape not in ((), (len(spectrum.arms),)):
+            raise BayneError(f"snr {snr}: give one number, or one for each of the {len(spectrum.arms)} arms")
+        if not np.all(np.isfinite(values) & (values > 0)):
             raise BayneError(f"snr {snr}: give positive numbers, per native pixel")
+        values = np.broadcast_to(values, (len(spectrum.arms),))
     arms = []
     for i, arm in enumerate(spectrum.arms):
         if arm.ivar is not None:

@@ -71,14 +71,28 @@ def _describe(
 
 
 def _kernel(
-    static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, white: jax.Array, keys: jax.Array, starts: jax.Array, warmup: int
+    static: Static,
+    arrays: Arrays,
+    prior: Prior,
+    centre: jax.Array,
+    white: jax.Array,
+    keys: jax.Array,
+    starts: jax.Array,
+    warmup: int,
 ) -> tuple[NUTS, Any]:
     """NumPyro's NUTS on `model`, and its initial state for all chains."""
 
     def potential(z: jax.Array) -> jax.Array:
         return -log_density(model, (static, arrays, prior, centre, white), {}, {"z": z})[0]
 
-    kernel = NUTS(potential_fn=potential, target_accept_prob=0.85, max_tree_depth=MAX_TREE_DEPTH)
+    # whitened coordinates have unit scale: a mass matrix learned from a few hundred draws would only be noise
+    kernel = NUTS(
+        potential_fn=potential,
+        step_size=0.3,
+        adapt_mass_matrix=False,
+        target_accept_prob=0.85,
+        max_tree_depth=MAX_TREE_DEPTH,
+    )
     return kernel, jax.vmap(lambda key, z: kernel.init(key, warmup, z, (), {}))(keys, starts)
 
 

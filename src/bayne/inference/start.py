@@ -181,7 +181,7 @@ def find_start(
     low, high = around
     grid = np.union1d(np.arange(-MAX_VELOCITY, MAX_VELOCITY + BIN_KMS, BIN_KMS), [low, 0.5 * (low + high), high])
     allowed = (grid >= low) & (grid <= high)
-    templates = [smooth_template(emulator, f, spectrum) for f in emulator.flux(labels)]
+    templates = [smooth_template(emulator, f, spectrum) for f in emulator.evaluate(labels)]
     functions = np.array([correlate(data, emulator, t, grid) for t in templates])
     order = np.argsort(-functions[:, allowed].max(1))
     best = int(order[0])

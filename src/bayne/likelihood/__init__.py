@@ -2,7 +2,17 @@
 
 from .marginal import factorise, log_likelihood, project
 from .priors import Prior
-from .problem import Problem, Static, best_continuum, broadening, build, jitter_variance, log_like, log_posterior, predict
+from .problem import (
+    Problem,
+    Static,
+    best_continuum,
+    broadening,
+    build,
+    jitter_variance,
+    log_like,
+    log_posterior,
+    predict,
+)
 
 __all__ = [
     "Prior",

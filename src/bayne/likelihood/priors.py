@@ -106,8 +106,8 @@ def make_prior(
                 other[i] = prior
                 spread[i] = min(float(np.sqrt(prior.variance)), spread[i])
     a, b = walls
-    arrays = (jnp.asarray(v) for v in (low, high, mean, precision))
-    return Prior(*arrays, other, (jnp.asarray(a), jnp.asarray(b))), spread
+    box = (jnp.asarray(low), jnp.asarray(high))
+    return Prior(*box, jnp.asarray(mean), jnp.asarray(precision), other, (jnp.asarray(a), jnp.asarray(b))), spread
 
 
 def _gaussian(name: str, prior: Any) -> dist.Normal:

@@ -197,7 +197,7 @@ def build(
     given = dict(priors)
     if scale_free and the_plan.has_kernel:
         names.append("lsf_scale")
-        low.append(max(LSF_SCALE_RANGE[0], _sharpest(the_plan)))
+        low.append(max(LSF_SCALE_RANGE[0], the_plan.min_scale))
         high.append(LSF_SCALE_RANGE[1])
         given.setdefault("lsf_scale", (1.0, scale_sigma))
 
@@ -251,13 +251,6 @@ def _margin(fixed: Mapping[str, float], priors: Mapping[str, Any], free: tuple[s
         return 0.0
     prior = priors.get("rv")
     return min(VELOCITY_MARGIN, 5 * float(prior[1])) if isinstance(prior, Sequence) else VELOCITY_MARGIN
-
-
-def _sharpest(the_plan: Plan) -> float:
-    """Smallest scale at which no pixel of a kernel would have to be sharpened."""
-    instrument, emulated = np.asarray(the_plan.arrays["variance"]), np.asarray(the_plan.arrays["emulated"])
-    kernel = the_plan.used & (instrument > 0)
-    return float(np.sqrt(np.max(emulated[kernel] / instrument[kernel]))) if kernel.any() else 0.0
 
 
 def _normalised(spectrum: Spectrum, pilot: list[FloatArray], used: np.ndarray) -> tuple[FloatArray, FloatArray]:

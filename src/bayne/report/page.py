@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from html import escape
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import __version__
 from ..flags import SENTENCES, Flag
 from ..labels import over_hydrogen, pretty
 from .figures import bounds_figure, ccf_figure, corner_figure, decimals, trace_figure
@@ -90,7 +90,7 @@ def _page(result: FitResult) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(result.id)} · Bayne</title>\n<style>\n{css}</style>\n</head>\n<body>\n<main>\n{body}\n"
-        f"<footer>Bayne {escape(__version__)}</footer>\n</main>\n</body>\n</html>\n"
+        f"<footer>Bayne {escape(version('bayne'))}</footer>\n</main>\n</body>\n</html>\n"
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..instrument import Instrument, load_instrument
-from ..spectrum import LSF, Arm, FloatArray, GaussianLSF, Medium, make_arm
+from ..spectrum import LSF, Arm, Medium, make_arm
 
 BoolArray = NDArray[np.bool_]
 
@@ -73,24 +73,6 @@ def bad_bits(instrument: Instrument, mask: ArrayLike) -> dict[str, BoolArray]:
     return {name: (bits >> instrument.mask_bits[name] & 1).astype(bool) for name in instrument.bad_bits}
 
 
-def profile_width(instrument: Instrument, name: str, wavelength: FloatArray) -> GaussianLSF:
-    """Gaussian LSF of an instrument's profile at vacuum wavelengths (Å).
-
-    An arm that the profile does not name, such as a merged spectrum, takes at each pixel the profile's
-    arm that covers it or is nearest.
-    """
-    arm = instrument.arm(name)
-    if arm is not None:
-        return arm.lsf(wavelength, instrument.lsf_scale_sigma)
-    away = np.array(
-        [np.maximum.reduce([a.wavelength[0] - wavelength, wavelength - a.wavelength[1], 0 * wavelength])
-         for a in instrument.arms]
-    )  # fmt: skip
-    widths = np.array([a.lsf(wavelength, 0.0).fwhm for a in instrument.arms])
-    nearest = np.argmin(away, axis=0)
-    return GaussianLSF(np.take_along_axis(widths, nearest[None], axis=0)[0], instrument.lsf_scale_sigma)
-
-
 def with_profile_lsf(arms: tuple[Arm, ...], instrument: str) -> tuple[Arm, ...]:
     """The same arms; those without a line-spread function get that of the instrument's profile.
 
@@ -101,8 +83,7 @@ def with_profile_lsf(arms: tuple[Arm, ...], instrument: str) -> tuple[Arm, ...]:
     """
     profile = load_instrument(instrument)
     return tuple(
-        arm if arm.lsf is not None else replace(arm, lsf=profile_width(profile, arm.name, arm.wavelength))
-        for arm in arms
+        arm if arm.lsf is not None else replace(arm, lsf=profile.lsf(arm.name, arm.wavelength)) for arm in arms
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import ReadError
 from ..instrument import load_instrument
 from ..spectrum import FWHM_PER_SIGMA, FloatArray, GaussianLSF, Spectrum
-from .build import bad_bits, build_arm, origin, profile_width
+from .build import bad_bits, build_arm, origin
 from .fits_files import extension, keep, number, open_fits, records, value
 from .registry import Peek, register
 
@@ -54,7 +54,7 @@ def read(path: Path) -> Spectrum:
     profile = load_instrument(name)
     with np.errstate(over="ignore", invalid="ignore"):  # a damaged column: arms refuse such wavelengths
         wavelength = 10.0 ** _grid(header, column["loglam"])
-        width = profile_width(profile, profile.arms[0].name, wavelength)
+        width = profile.lsf(profile.arms[0].name, wavelength)
         if "wdisp" in column:
             sigma = column["wdisp"].astype(np.float64)
             known = np.isfinite(sigma) & (sigma > 0)

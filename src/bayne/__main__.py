@@ -1,0 +1,5 @@
+"""``python -m bayne``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,181 @@
+"""Training of `KernelPayne`: kernel scales by leave-one-out cross-validation, weights by a linear solve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from scipy.spatial import ConvexHull
+
+from ..emulators import Card, Emulator, ErrorModel
+from ..emulators.card import HULL_LABELS
+from ..emulators.kernel import KernelPayne, hydrogen_matrix, kernel
+from ..precision import double
+from ..spectrum import FloatArray
+from .grid import Grid
+
+#: Floors of 1 - flux and of flux before the logit: below, a pixel holds no line or no light.
+FLOOR_DEPTH, FLOOR_FLUX = 1e-5, 0.02
+
+#: First guesses of inverse length scales, for labels scaled to [-1, 1].
+START = {"teff": 1.0, "logg": 0.5, "fe_h": 0.3, "vmic": 0.15}
+
+Log = dict[str, jax.Array]
+
+
+@double
+def train_kernel(
+    grid: Grid,
+    *,
+    rank: int = 120,
+    steps: int = 300,
+    error_rank: int = 12,
+    name: str = "kernel",
+    tell: Callable[[str], None] = lambda text: None,
+) -> tuple[Emulator, dict[str, float]]:
+    """Train a kernel emulator on all but the test rows of a grid.
+
+    Parameters
+    ----------
+    grid
+        See `Grid`.
+    rank
+        Number of basis spectra.
+    steps
+        Steps of Adam on the kernel's parameters; the objective is the leave-one-out error, in closed form
+        (Rasmussen & Williams 2006, eq. 5.12).
+    error_rank
+        Rank of the correlated part of the error model.
+    name
+        Name on the card.
+    tell
+        Called with a line of progress.
+
+    Returns
+    -------
+    tuple
+        The emulator, with the error model of its leave-one-out residuals; its errors on the test rows by
+        name: ``mae``, ``median_star_mae``, ``worst_star_mae``, ``rmse``, and ``mae_of_mean`` for the mean spectrum.
+    """
+    train = ~grid.test
+    matrix = hydrogen_matrix(grid.names)
+    raw = grid.labels @ matrix.T
+    low, high = raw.min(0), raw.max(0)
+    x = jnp.asarray((2 * (raw - low) / (high - low) - 1)[train])
+    flux = grid.flux[train].astype(np.float64)
+    y = absorbance(flux)
+    mean, sensitivity = y.mean(0), np.sqrt(np.mean((flux * (1 - flux)) ** 2, axis=0)) + 1e-4
+    # scaled by its effect on the flux, so that least squares in y is least squares in flux
+    left, singular, right = np.linalg.svd((y - mean) * sensitivity, full_matrices=False)
+    target = jnp.asarray(left[:, :rank] * singular[:rank])
+    basis = right[:rank] / sensitivity
+
+    log = _tune(x, target, grid.names, steps, tell)
+    weights, residual = _solve(log, x, target)
+    arrays = {
+        "x_min": low,
+        "x_max": high,
+        "centres": np.asarray(x),
+        "scale": np.exp(log["scale"]),
+        "linear": np.exp(log["linear"]),
+        "power": np.exp(log["power"]),
+        "weights": np.asarray(weights),
+        "basis": basis,
+        "mean": mean,
+    }
+    card = _card(grid, name)
+    network, params = KernelPayne.decode(arrays, card)
+    emulator = Emulator(network, params, grid.wavelength, card)
+    left_out = 1 / (1 + np.exp((np.asarray(target) - np.asarray(residual)) @ basis + mean)) - flux
+    errors = held_out_errors(emulator, grid)
+    held_out = {k: float(f"{v:.3g}") for k, v in errors.items()}
+    card = Card.from_dict({**card.__dict__, "held_out_error": held_out}, name)
+    error = error_model(left_out, error_rank)
+    return Emulator(network, emulator.params, grid.wavelength, card, error), errors
+
+
+def absorbance(flux: FloatArray) -> FloatArray:
+    """y = logit(1 - flux), with flux and depth floored."""
+    depth = np.clip(1 - flux, FLOOR_DEPTH, 1 - FLOOR_FLUX)
+    return np.log(depth) - np.log1p(-depth)
+
+
+def held_out_errors(emulator: Emulator, grid: Grid) -> dict[str, float]:
+    """Errors in flux on the test rows."""
+    residual = np.asarray(jax.jit(jax.vmap(emulator.network, (None, 0)))(dict(emulator.params), grid.labels[grid.test]))
+    residual = residual - grid.flux[grid.test]
+    star = np.abs(residual).mean(1)
+    return {
+        "mae": float(star.mean()),
+        "median_star_mae": float(np.median(star)),
+        "worst_star_mae": float(star.max()),
+        "rmse": float(np.sqrt(np.mean(residual**2))),
+        "mae_of_mean": float(np.abs(grid.flux[grid.test] - grid.flux[~grid.test].mean(0)).mean()),
+    }
+
+
+def error_model(residual: FloatArray, rank: int) -> ErrorModel:
+    """Covariance of held-out residuals (n, p): the leading principal components, and what is left on the diagonal."""
+    _, singular, right = np.linalg.svd(residual / np.sqrt(len(residual)), full_matrices=False)
+    basis = singular[:rank, None] * right[:rank]
+    rest = np.mean(residual**2, axis=0) - np.sum(basis**2, axis=0)
+    return ErrorModel(basis.astype(np.float32), np.sqrt(np.maximum(rest, 0.0)).astype(np.float32))
+
+
+def _tune(x: jax.Array, target: jax.Array, names: tuple[str, ...], steps: int, tell: Callable[[str], None]) -> Log:
+    """Logarithms of the kernel's parameters that minimise the leave-one-out error."""
+    log = {
+        "scale": jnp.log(jnp.asarray([START.get(name, 0.07) for name in names])),
+        "linear": jnp.full(len(names), jnp.log(0.1)),
+        "power": jnp.log(jnp.asarray(1.0)),
+        "ridge": jnp.log(jnp.asarray(1e-4)),
+    }
+    optimiser = optax.adam(optax.cosine_decay_schedule(0.1, steps))
+    state = optimiser.init(log)
+
+    def loss(log: Log) -> jax.Array:
+        # the mean over stars of each star's root mean square: a few wild stars do not decide
+        return jnp.mean(jnp.sqrt(jnp.sum(_solve(log, x, target)[1] ** 2, axis=1)))
+
+    @jax.jit
+    def step(log: Log, state: optax.OptState) -> tuple[Log, optax.OptState, jax.Array]:
+        value, gradient = jax.value_and_grad(loss)(log)
+        updates, state = optimiser.update(gradient, state)
+        return optax.apply_updates(log, updates), state, value
+
+    for i in range(steps):
+        log, state, value = step(log, state)
+        if i % 50 == 0:
+            tell(f"step {i}: leave-one-out error {float(value):.4f}")
+    return log
+
+
+def _solve(log: Log, x: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Weights (n, r) of kernel ridge regression, and leave-one-out residuals (n, r)."""
+    k = kernel(x, x, jnp.exp(log["scale"]), jnp.exp(log["linear"]), jnp.exp(log["power"]))
+    inverse = jnp.linalg.inv(k + jnp.exp(log["ridge"]) * jnp.eye(len(x)))
+    weights = inverse @ target
+    return weights, weights / jnp.diagonal(inverse)[:, None]
+
+
+def _card(grid: Grid, name: str) -> Card:
+    hull = grid.labels[:, [grid.names.index(n) for n in HULL_LABELS]]
+    cite = [grid.attributes[k] for k in ("synthesis", "atmospheres", "linelist") if k in grid.attributes]
+    return Card(
+        name=name,
+        network=KernelPayne.name,
+        labels=grid.names,
+        units=grid.units,
+        lower=tuple(grid.labels.min(0).tolist()),
+        upper=tuple(grid.labels.max(0).tolist()),
+        medium="vacuum",
+        resolution=float(grid.attributes["resolution"]),
+        hull=tuple(tuple(row) for row in np.round(hull[ConvexHull(hull).vertices], 4).tolist()),
+        solar_scale=grid.attributes["solar_scale"],
+        grid_hash=grid.hash,
+        citations=tuple(cite),
+        license=grid.attributes.get("license", ""),
+    )

@@ -176,7 +176,7 @@ def test_demo_compares_with_the_truth(run: Run, calls: Calls, tmp_path: Path, mo
     # the report asks for its own style sheet through the real package
     assert result.exit_code == 0, result.output
     assert calls.read[0].name == "demo_star.ecsv"
-    assert calls.emulator == ("demo", None)
+    assert calls.emulator == ("galah", None)
     assert calls.settings == {"seed": 3}
     assert "truth" in result.stdout
     assert "5700" in result.stdout

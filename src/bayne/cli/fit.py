@@ -89,7 +89,7 @@ def fit(
 
     \b
     Examples:
-      bayne fit star.fits --emulator demo --output fits
+      bayne fit star.fits --emulator galah --output fits
       bayne fit hd122563.fits -e my-emulator/ --medium air --frame rest --resolution 35000 --prior teff=4600,100
     """
     order = parse_continuum(continuum)

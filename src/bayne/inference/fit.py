@@ -268,5 +268,5 @@ def _posterior(
         draws = laplace(ridge, theta, np.asarray(prior.lower), np.asarray(prior.upper), (walls[0], walls[1]), seed)
         return draws, {}, fisher, covariance
     u, _, _ = optimise(static, arrays, prior, from_box(prior, x)[None], FIRST_STEPS, True)
-    draw = nuts(static, arrays, prior, u[0], key, progress=log.isEnabledFor(logging.INFO))
+    draw = nuts(static, arrays, prior, u[0], key)
     return draw.values, draw.stats, fisher, covariance

@@ -13,6 +13,7 @@ import numpyro
 import numpyro.distributions as dist
 from numpyro.infer import NUTS
 from numpyro.infer.util import log_density
+from rich.console import Console
 from rich.progress import track
 from scipy.special import ndtr, ndtri
 
@@ -121,10 +122,8 @@ def _advance(
     return jax.lax.scan(step, first if state is None else state, None, length=steps)
 
 
-def nuts(
-    static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, key: jax.Array, progress: bool = False
-) -> Draws:
-    """Sample with NUTS from dispersed starts.
+def nuts(static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, key: jax.Array) -> Draws:
+    """Sample with NUTS from dispersed starts; progress is shown where standard error is a terminal.
 
     Parameters
     ----------
@@ -134,8 +133,6 @@ def nuts(
         (n,) maximum of the density of the unconstrained coordinates.
     key
         JAX random key.
-    progress
-        Show a progress bar.
     """
     white = whitening(static, arrays, prior, centre)
     first, second = jax.random.split(key)
@@ -143,7 +140,8 @@ def nuts(
     fixed = (static, arrays, prior, centre, white, jax.random.split(second, CHAINS), starts)
     state, kept = None, []
     lengths = [WARMUP, *[DRAWS // CHUNKS] * CHUNKS]
-    for length in track(lengths, description="sampling", disable=not progress, transient=True):
+    console = Console(stderr=True)
+    for length in track(lengths, "sampling", console=console, disable=not console.is_terminal, transient=True):
         state, block = _advance(*fixed, state, WARMUP, length)
         kept.append(jax.tree.map(np.asarray, block))
     out = {name: np.concatenate([block[name] for block in kept[1:]]).swapaxes(0, 1) for name in kept[0]}

@@ -22,6 +22,7 @@ def card_of(name: str) -> Card:
     return Card(
         name="example",
         network=name,
+        architecture=dict(NETWORKS[name].small),
         labels=("teff", "logg", "fe_h", "mg_fe"),
         units=("K", "dex", "dex", "dex"),
         lower=(4000.0, 1.0, -2.5, -0.2),
@@ -35,10 +36,11 @@ def card_of(name: str) -> Card:
 
 def example(name: str, seed: int = 3, error: bool = False) -> Emulator:
     card = card_of(name)
-    network, params = NETWORKS[name].decode(NETWORKS[name].example(card, PIXELS, seed), card)
+    arrays = NETWORKS[name].example(card, PIXELS, seed)
+    network, params = NETWORKS[name].decode(arrays, card)
     rng = np.random.default_rng(seed)
     model = ErrorModel(rng.normal(0, 0.01, (2, PIXELS)), rng.uniform(0.001, 0.01, PIXELS)) if error else None
-    wavelength = np.linspace(5000.0, 5010.0, PIXELS)
+    wavelength = arrays.get("wavelength", np.linspace(5000.0, 5010.0, PIXELS))
     return Emulator(network, params, wavelength, card, model)
 
 
@@ -59,7 +61,7 @@ def test_spectrum_is_finite_float32_and_depends_on_every_label(name: str) -> Non
 @every_network
 def test_parameters_are_numbers_and_the_network_hashes(name: str) -> None:
     emulator = example(name)
-    assert {np.asarray(value).dtype.kind for value in emulator.params.values()} == {"f"}
+    assert {np.asarray(value).dtype.kind for value in emulator.params.values()} <= {"f", "i"}
     assert hash(emulator.network) == hash(example(name, seed=4).network), "settings only: weights are arguments"
     assert emulator.network == example(name, seed=4).network
 

@@ -29,7 +29,7 @@ def emulator_with(hull: tuple[tuple[float, float, float], ...] = ()) -> Emulator
     # a smooth spectrum: weights of the last layer vary slowly with wavelength
     x = np.linspace(0, 2 * np.pi, 101)
     wave = np.tile(np.stack([np.sin((k + 1) * x) for k in range(8)], axis=1), (2, 1)) * 0.02
-    params["w_array_2"] = wave.astype(np.float32)
+    params["w_array_2"], params["b_array_2"] = wave.astype(np.float32), np.full(202, 0.8, np.float32)
     return Emulator(network, {k: jnp.asarray(v) for k, v in params.items()}, wavelength, card)
 
 
@@ -58,9 +58,10 @@ def test_flux_between_pixels_follows_the_curve() -> None:
     labels = [5000.0, 4.0, 0.0]
     full = emulator.flux(labels)
     keep = np.concatenate([np.arange(0, 101, 2), np.arange(101, 202, 2)])
-    params = dict(emulator.params)
-    params["w_array_2"], params["b_array_2"] = params["w_array_2"][keep], params["b_array_2"][keep]
-    coarse = Emulator(emulator.network, params, emulator.wavelength[keep], emulator.card)
+    arrays = {k: np.asarray(v) for k, v in emulator.params.items()}
+    arrays |= {k: arrays[k][keep] for k in ("w_array_2", "b_array_2", "mean")}
+    network, params = NETWORKS["payne"].decode(arrays, emulator.card)
+    coarse = Emulator(network, params, emulator.wavelength[keep], emulator.card)
     np.testing.assert_allclose(coarse.flux(labels, emulator.wavelength), full, rtol=0, atol=2e-4)
     np.testing.assert_array_equal(emulator.flux(labels, emulator.wavelength), full)
 

@@ -30,6 +30,8 @@ class Card:
         Short name.
     network
         Registered name of the architecture, such as ``"payne"``.
+    architecture
+        Settings of the network that the shapes of its arrays do not tell, by name.
     labels, units
         Names and units of the inputs, in the network's order.
     lower, upper
@@ -62,6 +64,7 @@ class Card:
     upper: tuple[float, ...]
     medium: str
     resolution: float
+    architecture: dict[str, Any] = field(default_factory=dict)
     includes_pixel: bool = False
     absorbs: tuple[str, ...] = ()
     hull: tuple[tuple[float, float, float], ...] = ()
@@ -90,6 +93,8 @@ class Card:
             raise BayneError(f"card {self.name!r}: a hull needs the labels {', '.join(HULL_LABELS)}")
         if self.wavelength and not (isinstance(self.wavelength, dict) and "file" in self.wavelength):
             raise BayneError(f'card {self.name!r}: wavelength must be {{"file": ..., "key": ...}}')
+        if not isinstance(self.architecture, dict):
+            raise BayneError(f"card {self.name!r}: architecture must hold settings by name")
         check_known(self.absorbs, MAX_BROADENING, f"card {self.name!r}, absorbs")
 
     @cached_property

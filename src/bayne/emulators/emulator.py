@@ -15,10 +15,8 @@ from ..errors import BayneError
 from ..precision import double
 from ..spectrum import FloatArray
 from .card import Card
+from .coordinates import segments
 from .networks import Network, Params
-
-#: A step this much wider than the median step separates two windows of a wavelength grid.
-GAP = 3.0
 
 
 @dataclass(frozen=True)
@@ -89,8 +87,7 @@ class Emulator:
     @property
     def segment(self) -> np.ndarray:
         """(p,) number of the contiguous window that each pixel belongs to."""
-        step = np.diff(np.log(self.wavelength))
-        return np.concatenate([[0], np.cumsum(step > GAP * np.median(step))])
+        return segments(self.wavelength)
 
     def contains(self, labels: ArrayLike) -> np.ndarray:
         """Whether label vectors (..., l) lie in the training domain; shape (...)."""

@@ -10,21 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ReadError
-from ..labels import over_hydrogen
 from ..precision import matmul
 from .card import Card
+from .coordinates import hydrogen_matrix
 from .networks import Network, Params, check_arrays, register
-
-
-def hydrogen_matrix(labels: tuple[str, ...]) -> np.ndarray:
-    """(l, l) matrix that takes labels to the same with [X/H] in place of [X/Fe].
-
-    A line's strength follows the number of absorbers, [X/H], and the atmosphere.
-    """
-    matrix = np.eye(len(labels))
-    for over, iron in over_hydrogen(labels).values():
-        matrix[labels.index(over), labels.index(iron)] = 1.0
-    return matrix
 
 
 def kernel(x: jax.Array, centres: jax.Array, scale: jax.Array, linear: jax.Array, power: jax.Array) -> jax.Array:
@@ -48,6 +37,7 @@ class KernelPayne(Network):
     """
 
     name = "kernel-payne"
+    derived = frozenset({"hydrogen"})
 
     def __call__(self, params: Params, labels: jax.Array) -> jax.Array:
         # the weights are large and of both signs: in float32 their sum is noise of 0.001 in flux, which stops a

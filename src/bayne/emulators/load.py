@@ -144,7 +144,8 @@ def save_emulator(emulator: Emulator, folder: str | Path) -> Path:
     """Write ``card.json`` and ``weights.safetensors`` into a folder, each by rename; returns the folder."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = {k: np.asarray(v) for k, v in emulator.params.items()} | {"wavelength": emulator.wavelength}
+    kept = {k: np.asarray(v) for k, v in emulator.params.items() if k not in emulator.network.derived}
+    arrays = kept | {"wavelength": emulator.wavelength}
     if emulator.error is not None:
         arrays |= {"error_basis": emulator.error.basis, "error_sigma": emulator.error.sigma}
     table = json.loads(emulator.card.to_json()) | {"wavelength": {}, "medium": "vacuum"}

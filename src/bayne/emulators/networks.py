@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import jax
@@ -26,6 +27,12 @@ class Network(abc.ABC):
     """
 
     name: ClassVar[str]
+
+    #: Parameters that `decode` makes anew from the rest: not written to files.
+    derived: ClassVar[frozenset[str]] = frozenset()
+
+    #: The card's ``architecture`` for the arrays of `example`.
+    small: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
     @abc.abstractmethod
     def __call__(self, params: Params, labels: jax.Array) -> jax.Array:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +15,7 @@ from ..errors import ReadError
 from ..precision import matmul
 from .card import Card
 from .networks import Network, Params, check_arrays, register
+from .trainable import Trainable
 
 
 def check_scaling(arrays: Mapping[str, np.ndarray], card: Card) -> None:
@@ -44,57 +47,66 @@ def scale_labels(params: Params, labels: jax.Array) -> jax.Array:
 
 @register
 @dataclass(frozen=True)
-class Payne(Network):
+class Payne(Trainable):
     """Labels in [-0.5, 0.5] -> dense -> leaky ReLU -> dense -> leaky ReLU -> dense -> flux.
 
     File layout of The_Payne (Ting et al. 2019): ``w_array_0`` (h1, l), ``w_array_1`` (h2, h1), ``w_array_2``
-    (p, h2), biases ``b_array_0..2``, ``x_min`` and ``x_max`` (l,). Leaky ReLU has slope 0.01.
+    (p, h2), biases ``b_array_0..2``, ``x_min`` and ``x_max`` (l,). Leaky ReLU has slope 0.01. A file without
+    ``mean`` has a mean of zero.
+
+    Parameters
+    ----------
+    abundances, output
+        See `Trainable`; by default as published.
+    hidden
+        Widths h1 and h2; a file's arrays tell them.
     """
 
     name = "payne"
+    small = MappingProxyType({"hidden": [8, 8]})
+    abundances: str = "fe"
+    output: str = "flux"
+    hidden: tuple[int, ...] = (300, 300)
 
-    def __call__(self, params: Params, labels: jax.Array) -> jax.Array:
-        x = scale_labels(params, labels)
+    def layout(self, segment: np.ndarray) -> np.ndarray:
+        """One block of all pixels."""
+        return np.arange(segment.size)[None]
+
+    def initial(self, key: jax.Array, labels: tuple[str, ...], blocks: int, width: int) -> dict[str, jax.Array]:
+        """Uniform within ±1/sqrt(fan-in), as PyTorch, in which The_Payne is written, does by default."""
+        arrays = {}
+        sizes = (len(labels), *self.hidden, width)
+        for i, (inputs, outputs) in enumerate(pairwise(sizes)):
+            weight, bias = jax.random.split(jax.random.fold_in(key, i))
+            bound = inputs**-0.5
+            arrays[f"w_array_{i}"] = jax.random.uniform(weight, (outputs, inputs), jnp.float32, -bound, bound)
+            arrays[f"b_array_{i}"] = jax.random.uniform(bias, (outputs,), jnp.float32, -bound, bound)
+        return arrays
+
+    def body(self, params: Params, x: jax.Array, blocks: jax.Array) -> jax.Array:
+        """See `Trainable`."""
         x = jax.nn.leaky_relu(matmul(params["w_array_0"], x) + params["b_array_0"], 0.01)
         x = jax.nn.leaky_relu(matmul(params["w_array_1"], x) + params["b_array_1"], 0.01)
-        return matmul(params["w_array_2"], x) + params["b_array_2"]
+        return (matmul(params["w_array_2"], x) + params["b_array_2"])[None]
 
     @classmethod
     def decode(cls, arrays: Mapping[str, np.ndarray], card: Card) -> tuple[Payne, dict[str, np.ndarray]]:
+        """See `Network`."""
         layers = [arrays.get(f"w_array_{i}") for i in range(3)]
         if any(w is None or w.ndim != 2 for w in layers):
             raise ReadError(f"{card.name}: a 'payne' file has two-dimensional w_array_0, w_array_1 and w_array_2")
         h1, h2, p = (w.shape[0] for w in layers if w is not None)
-        n = len(card.labels)
-        shapes: dict[str, tuple[int, ...]] = {
-            "w_array_0": (h1, n),
-            "w_array_1": (h2, h1),
-            "w_array_2": (p, h2),
-            "b_array_0": (h1,),
-            "b_array_1": (h2,),
-            "b_array_2": (p,),
-            "x_min": (n,),
-            "x_max": (n,),
-        }
-        check_arrays(arrays, shapes, card.name)
-        check_scaling(arrays, card)
-        return cls(), {k: np.asarray(arrays[k], dtype=np.float32) for k in shapes}
+        filled = {"mean": np.zeros(p), "wavelength": np.arange(1.0, p + 1)} | dict(arrays)
+        network, params = super().decode(filled, replace(card, architecture=card.architecture | {"hidden": (h1, h2)}))
+        if network.abundances == "fe":
+            check_scaling(arrays, card)
+        return network, params
 
     @classmethod
     def example(cls, card: Card, pixels: int, seed: int) -> dict[str, np.ndarray]:
-        rng = np.random.default_rng(seed)
-        n, h = len(card.labels), 8
-        arrays = {
-            "w_array_0": rng.normal(0, 1, (h, n)),
-            "w_array_1": rng.normal(0, 0.5, (h, h)),
-            "w_array_2": rng.normal(0, 0.05, (pixels, h)),
-            "b_array_0": rng.normal(0, 0.5, h),
-            "b_array_1": rng.normal(0, 0.5, h),
-            "b_array_2": np.full(pixels, 0.8),
-            "x_min": np.array(card.lower),
-            "x_max": np.array(card.upper),
-        }
-        return arrays
+        """See `Network`; only what a published file has."""
+        arrays = super().example(card, pixels, seed)
+        return {k: v for k, v in arrays.items() if k not in ("mean", "wavelength")}
 
 
 @register

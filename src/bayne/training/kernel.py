@@ -12,13 +12,11 @@ from scipy.spatial import ConvexHull
 
 from ..emulators import Card, Emulator, ErrorModel
 from ..emulators.card import HULL_LABELS
-from ..emulators.kernel import KernelPayne, hydrogen_matrix, kernel
+from ..emulators.coordinates import absorbance, hydrogen_matrix
+from ..emulators.kernel import KernelPayne, kernel
 from ..precision import double
 from ..spectrum import FloatArray
 from .grid import Grid
-
-#: Floors of 1 - flux and of flux before the logit: below, a pixel holds no line or no light.
-FLOOR_DEPTH, FLOOR_FLUX = 1e-5, 0.02
 
 #: First guesses of inverse length scales, for labels scaled to [-1, 1].
 START = {"teff": 1.0, "logg": 0.5, "fe_h": 0.3, "vmic": 0.15}
@@ -95,12 +93,6 @@ def train_kernel(
     card = Card.from_dict({**card.__dict__, "held_out_error": held_out}, name)
     error = error_model(left_out, error_rank)
     return Emulator(network, emulator.params, grid.wavelength, card, error), errors
-
-
-def absorbance(flux: FloatArray) -> FloatArray:
-    """y = logit(1 - flux), with flux and depth floored."""
-    depth = np.clip(1 - flux, FLOOR_DEPTH, 1 - FLOOR_FLUX)
-    return np.log(depth) - np.log1p(-depth)
 
 
 def held_out_errors(emulator: Emulator, grid: Grid) -> dict[str, float]:

@@ -72,7 +72,10 @@ myst_substitutions = {
     "networks": table(
         ("name", "what it is"), [(f"`{name}`", (NETWORKS[name].__doc__ or "").splitlines()[0]) for name in NETWORKS]
     ),
-    **{f"help_{command}": help_of(command) for command in ("fit", "demo", "info", "report")},
+    **{
+        f"help_{command}": help_of(command)
+        for command in ("fit", "demo", "train", "finetune", "evaluate", "info", "report")
+    },
 }
 
 

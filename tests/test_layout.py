@@ -142,8 +142,9 @@ BARE = """
 import sys
 
 class Blocked:
+    # not rich: flax imports it
     names = {"astropy", "specutils", "arviz", "xarray", "pandas", "matplotlib", "numpyro", "blackjax", "corner",
-             "typer", "rich"}
+             "typer"}
 
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in self.names:

@@ -21,6 +21,9 @@ _HOMES = {
     "FitResult": "inference",
     "load_result": "inference",
     "report": "report",
+    "train": "training",
+    "finetune": "training",
+    "evaluate": "training",
 }
 
 __all__ = [*_HOMES, "__version__"]
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
     from .report import report as report
     from .spectrum import Spectrum as Spectrum
     from .surveys import read_spectrum as read_spectrum
+    from .training import evaluate as evaluate
+    from .training import finetune as finetune
+    from .training import train as train
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,7 @@ from typer.testing import Result
 from bayne.cli.common import cache_folder
 
 Run = Callable[..., Result]
-COMMANDS = ("fit", "demo", "info", "report")
+COMMANDS = ("fit", "demo", "train", "finetune", "evaluate", "info", "report")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -26,12 +26,12 @@ def test_help_shows_an_example(run: Run, command: str) -> None:
     assert "--log-level" in result.output
 
 
-@pytest.mark.parametrize("command", ["fit", "demo", "report"])
+@pytest.mark.parametrize("command", ["fit", "demo", "train", "finetune", "evaluate", "report"])
 def test_commands_that_write_can_overwrite(run: Run, command: str) -> None:
     assert "--overwrite" in run(command, "--help").output
 
 
-@pytest.mark.parametrize("command", ["fit", "demo"])
+@pytest.mark.parametrize("command", ["fit", "demo", "train", "finetune"])
 def test_random_commands_have_a_seed(run: Run, command: str) -> None:
     assert "--seed" in run(command, "--help").output
 

@@ -48,8 +48,9 @@ class Card:
     hull
         Vertices (m, 3) of the training domain in (teff, logg, fe_h); empty where it is the box.
     wavelength
-        How to find the wavelengths: ``{"file": ..., "key": ...}`` beside the card; empty where they are
-        stored with the weights.
+        How to find the wavelengths: ``{"file": ..., "key": ...}`` beside the card; for a published network that
+        takes any, ``{"windows": [[4712, 4902], ...], "step_kms": 2}``, uniform in ln λ inside each window (Å);
+        empty where they are stored with the weights.
     solar_scale, grid_hash, citations, license
         Solar abundances behind [X/H]; hash of the training grid; what to cite; terms of use.
     held_out_error
@@ -68,7 +69,7 @@ class Card:
     includes_pixel: bool = False
     absorbs: tuple[str, ...] = ()
     hull: tuple[tuple[float, float, float], ...] = ()
-    wavelength: dict[str, str] = field(default_factory=dict)
+    wavelength: dict[str, Any] = field(default_factory=dict)
     solar_scale: str = "not stated"
     grid_hash: str = ""
     citations: tuple[str, ...] = ()
@@ -91,8 +92,14 @@ class Card:
             raise BayneError(f"card {self.name!r}: resolution must be a positive R = λ/FWHM")
         if self.hull and not set(HULL_LABELS) <= set(self.labels):
             raise BayneError(f"card {self.name!r}: a hull needs the labels {', '.join(HULL_LABELS)}")
-        if self.wavelength and not (isinstance(self.wavelength, dict) and "file" in self.wavelength):
-            raise BayneError(f'card {self.name!r}: wavelength must be {{"file": ..., "key": ...}}')
+        if self.wavelength and not (
+            isinstance(self.wavelength, dict)
+            and ("file" in self.wavelength or {"windows", "step_kms"} == set(self.wavelength))
+        ):
+            raise BayneError(
+                f'card {self.name!r}: wavelength must be {{"file": ..., "key": ...}} or '
+                '{"windows": [[first, last], ...], "step_kms": ...}'
+            )
         if not isinstance(self.architecture, dict):
             raise BayneError(f"card {self.name!r}: architecture must hold settings by name")
         check_known(self.absorbs, MAX_BROADENING, f"card {self.name!r}, absorbs")

@@ -18,10 +18,15 @@ from safetensors.numpy import load_file, save
 
 from ..errors import ReadError, did_you_mean
 from ..precision import double
-from ..spectrum import to_vacuum
+from ..spectrum import C_KMS, FloatArray, to_vacuum
 from .card import Card
 from .emulator import Emulator, ErrorModel
 from .networks import check_arrays, network
+from .published import read_published
+from .toolkit import read_bundle
+
+#: Endings of joblib files.
+JOBLIB_SUFFIXES = (".pkl", ".pickle", ".joblib")
 
 
 def shipped() -> dict[str, Path]:
@@ -37,8 +42,10 @@ def load_emulator(source: str | Path, card: str | Path | Mapping[str, Any] | Car
     Parameters
     ----------
     source
-        Name of one that comes with the package; a folder with ``card.json`` and ``weights.safetensors``;
-        or a published ``.npz`` of The Payne or of binspec.
+        Name of one that comes with the package; a folder with ``card.json`` and ``weights.safetensors``; a
+        published ``.npz`` of The Payne or of binspec; a joblib file (``.pkl``, ``.joblib``) of the
+        transformer_payne package, of which nothing is executed; or a bundle of the astro-emulators-toolkit
+        (a folder with ``config.json``).
     card
         For published files: the card, as a JSON file, a mapping or a `Card`.
 
@@ -55,21 +62,34 @@ def load_emulator(source: str | Path, card: str | Path | Mapping[str, Any] | Car
     path = names.get(str(source), Path(source))
     if not path.exists():
         raise ReadError(f"{source}: no such emulator, folder or file. {did_you_mean(str(source), names)}")
-    if path.is_dir():
+    if path.is_dir() and not (path / "config.json").exists():
         where = path / "card.json"
         the_card = Card.read(where)
-        arrays = _safetensors(path / "weights.safetensors")
-    elif path.suffix == ".npz":
-        if card is None:
-            raise ReadError(
-                f"{path}: a published network needs a card that names its labels, units, wavelengths, medium and "
-                "resolution: load_emulator(path, card='card.json')"
-            )
-        where = Path(card) if isinstance(card, str | os.PathLike) else path
-        the_card = _card(card, str(path))
-        arrays = read_npz(path)
+        return _assemble(the_card, _safetensors(path / "weights.safetensors"), where, path)
+    if not path.is_dir() and path.suffix not in (".npz", *JOBLIB_SUFFIXES):
+        raise ReadError(
+            f"{path}: give a folder with card.json and weights.safetensors, or an .npz with a card, or a joblib file "
+            f"({', '.join(JOBLIB_SUFFIXES)}) or toolkit bundle with a card"
+        )
+    if card is None:
+        raise ReadError(
+            f"{path}: a published network needs a card that names its labels, units, wavelengths, medium and "
+            "resolution: load_emulator(path, card='card.json')"
+        )
+    where = Path(card) if isinstance(card, str | os.PathLike) else path
+    the_card = _card(card, str(path))
+    if path.suffix == ".npz":
+        return _assemble(the_card, read_npz(path), where, path)
+    if path.is_dir():
+        extra = path / "extras" / "wavelength_angstrom.safetensors"
+        stored = _safetensors(extra).values() if extra.exists() else ()
+        wavelength = _wavelength(the_card, dict(zip(("wavelength",), stored, strict=False)), where, path)
+        weights = _safetensors(path / "weights" / "weights.safetensors")
+        the_card, arrays = read_bundle(path, the_card, weights, wavelength)
     else:
-        raise ReadError(f"{path}: give a folder with card.json and weights.safetensors, or an .npz with a card")
+        wavelength = _wavelength(the_card, {}, where, path)
+        the_card, arrays = read_published(path, the_card, wavelength)
+    arrays |= {"wavelength": wavelength}
     return _assemble(the_card, arrays, where, path)
 
 
@@ -81,9 +101,11 @@ def _card(card: str | Path | Mapping[str, Any] | Card, source: str) -> Card:
     return Card.read(card)
 
 
-def _assemble(card: Card, arrays: dict[str, np.ndarray], where: Path, path: Path) -> Emulator:
-    kind, params = network(card.network).decode(arrays, card)
-    if card.wavelength:
+def _wavelength(card: Card, arrays: Mapping[str, np.ndarray], where: Path, path: Path) -> FloatArray:
+    """Wavelengths (p,) in Å and the card's medium: as the card says, or among the arrays."""
+    if "windows" in card.wavelength:
+        raw = _windows(card)
+    elif card.wavelength:
         other = Path(card.wavelength["file"])
         other = next((p for p in (where.parent / other, path.parent / other) if p.exists()), other)
         found = read_npz(other)
@@ -97,6 +119,27 @@ def _assemble(card: Card, arrays: dict[str, np.ndarray], where: Path, path: Path
         raise ReadError(f"{path}: no array 'wavelength', and the card does not say where the wavelengths are")
     if raw.ndim != 1 or raw.dtype.kind not in "fiu" or not np.all(np.diff(raw) > 0):
         raise ReadError(f"{path}: wavelengths must be numbers, one-dimensional and increasing (Å)")
+    return raw
+
+
+def _windows(card: Card) -> FloatArray:
+    """Wavelengths uniform in ln λ inside each window of the card."""
+    try:
+        ends, step = np.array(card.wavelength["windows"], dtype=float), float(card.wavelength["step_kms"])
+    except (TypeError, ValueError):
+        ends, step = np.zeros(0), 0.0
+    pairs = ends.ndim == 2 and ends.shape[1] == 2
+    if not (pairs and ends.flat[0] > 0 and np.all(np.diff(ends.ravel()) > 0) and 0 < step < np.inf):
+        raise ReadError(
+            f"card {card.name!r}: windows must be pairs of wavelengths (Å) in increasing order, such as "
+            "[[4712, 4902], [5647, 5873]], and step_kms a positive number"
+        )
+    return np.concatenate([np.exp(np.arange(np.log(a), np.log(b), step / C_KMS)) for a, b in ends])
+
+
+def _assemble(card: Card, arrays: dict[str, np.ndarray], where: Path, path: Path) -> Emulator:
+    kind, params = network(card.network).decode(arrays, card)
+    raw = _wavelength(card, arrays, where, path)
     wavelength = to_vacuum(raw, card.medium)
     error = None
     if "error_basis" in arrays or "error_sigma" in arrays:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from types import MappingProxyType
@@ -18,7 +18,9 @@ from .networks import Network, Params, check_arrays, register
 from .trainable import Trainable
 
 
-def check_scaling(arrays: Mapping[str, np.ndarray], card: Card) -> None:
+def check_scaling(
+    arrays: Mapping[str, np.ndarray], names: Sequence[str], lower: Sequence[float], upper: Sequence[float], source: str
+) -> None:
     """Raise unless the card's domain lies in the range x_min to x_max that the network was trained on.
 
     Labels in another order or another unit than the network's are found here.
@@ -28,13 +30,11 @@ def check_scaling(arrays: Mapping[str, np.ndarray], card: Card) -> None:
     ReadError
         Names the label and both ranges.
     """
-    for label, low, high, start, stop in zip(
-        card.labels, card.lower, card.upper, arrays["x_min"], arrays["x_max"], strict=True
-    ):
+    for label, low, high, start, stop in zip(names, lower, upper, arrays["x_min"], arrays["x_max"], strict=True):
         slack = 1e-3 * (stop - start)
         if not (stop > start and start - slack <= low and high <= stop + slack):
             raise ReadError(
-                f"{card.name}: the card lets {label} run from {low:g} to {high:g}, the network was trained on "
+                f"{source}: the card lets {label} run from {low:g} to {high:g}, the network was trained on "
                 f"{start:g} to {stop:g}; are the card's labels in the network's order and units?"
             )
 
@@ -64,6 +64,8 @@ class Payne(Trainable):
 
     name = "payne"
     small = MappingProxyType({"hidden": [8, 8]})
+    head = ("w_array_2", "b_array_2")
+    defaults = MappingProxyType({"loss": "l1", "learning_rate": 5e-3})
     abundances: str = "fe"
     output: str = "flux"
     hidden: tuple[int, ...] = (300, 300)
@@ -98,8 +100,8 @@ class Payne(Trainable):
         h1, h2, p = (w.shape[0] for w in layers if w is not None)
         filled = {"mean": np.zeros(p), "wavelength": np.arange(1.0, p + 1)} | dict(arrays)
         network, params = super().decode(filled, replace(card, architecture=card.architecture | {"hidden": (h1, h2)}))
-        if network.abundances == "fe":
-            check_scaling(arrays, card)
+        if network.abundances == "fe" and "mean" not in arrays:  # published: its card was written by hand
+            check_scaling(arrays, card.labels, card.lower, card.upper, card.name)
         return network, params
 
     @classmethod
@@ -141,7 +143,7 @@ class PixelPayne(Network):
             "x_max": (n,),
         }
         check_arrays(arrays, shapes, card.name)
-        check_scaling(arrays, card)
+        check_scaling(arrays, card.labels, card.lower, card.upper, card.name)
         return cls(), {k: np.asarray(arrays[k], dtype=np.float32) for k in shapes}
 
     @classmethod

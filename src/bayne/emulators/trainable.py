@@ -5,7 +5,8 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -44,6 +45,15 @@ class Trainable(Network):
 
     derived = frozenset({"matrix", "pixels", "order"})
 
+    #: Beginnings of the names of the arrays behind the last hidden layer: all that is trained with a frozen trunk.
+    head: ClassVar[tuple[str, ...]]
+
+    #: The same of arrays that Muon leaves to AdamW: tables looked up by row, matrices too large to orthogonalise.
+    adamw_only: ClassVar[tuple[str, ...]] = ()
+
+    #: Settings of training that suit the network, where they differ from those of `bayne.training.Training`.
+    defaults: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+
     def __post_init__(self) -> None:
         for what, value, known in (
             ("abundances", self.abundances, ABUNDANCES),
@@ -66,6 +76,11 @@ class Trainable(Network):
     @abc.abstractmethod
     def body(self, params: Params, x: jax.Array, blocks: jax.Array) -> jax.Array:
         """(m, w) outputs, before ``mean``, of the blocks (m,) for one scaled label vector (l,)."""
+
+    @classmethod
+    def is_head(cls, array: str) -> bool:
+        """Whether an array belongs to the head, not to the trunk."""
+        return array.startswith(cls.head)
 
     def prepare(self, labels: tuple[str, ...], wavelength: FloatArray) -> dict[str, np.ndarray]:
         """Further derived parameters, such as codes of wavelengths; name them in `derived`."""
@@ -120,6 +135,7 @@ class Trainable(Network):
         wavelength = arrays.get("wavelength")
         if wavelength is None or wavelength.ndim != 1:
             raise ReadError(f"{card.name}: a {cls.name!r} file has an array 'wavelength' of one dimension")
+        check_arrays(arrays, {"wavelength": wavelength.shape}, f"{card.name} ({cls.name})")
         count = len(card.labels)
         shapes: dict[str, tuple[int, ...]] = {"x_min": (count,), "x_max": (count,), "mean": (wavelength.size,)}
         blocks, width = network.layout(segments(wavelength)).shape

@@ -5,9 +5,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .evaluation import evaluation_page
 from .page import report
 
-__all__ = ["report"]
+__all__ = ["evaluation_page", "report"]
 
 
 class _Callable(ModuleType):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
-from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ import numpy as np
 from ..flags import SENTENCES, Flag
 from ..labels import over_hydrogen, pretty
 from .figures import bounds_figure, ccf_figure, corner_figure, decimals, trace_figure
+from .html import folded, number, picture, write
 from .spectra import overview_figure, plan_rows, spectrum_figures
 from .style import png
 
@@ -59,39 +58,17 @@ def report(result: FitResult, path: str | Path, overwrite: bool = False) -> Path
     FileNotFoundError
         The folder does not exist.
     """
-    path = Path(path)
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; pass overwrite=True to replace it")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path.parent}: no such folder")
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(_page(result), encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+    return write(path, result.id, _parts(result), overwrite)
 
 
-def _page(result: FitResult) -> str:
-    css = files("bayne").joinpath("report", "style.css").read_text(encoding="utf-8")
+def _parts(result: FitResult) -> Iterator[str]:
     table = result.table
-    body = "\n".join(
-        (
-            _header(result),
-            _flags(result),
-            _labels(result, table),
-            _spectrum(result),
-            _posterior(result, table),
-            _details(result),
-        )
-    )
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(result.id)} · Bayne</title>\n<style>\n{css}</style>\n</head>\n<body>\n<main>\n{body}\n"
-        f"<footer>Bayne {escape(version('bayne'))}</footer>\n</main>\n</body>\n</html>\n"
-    )
+    yield _header(result)
+    yield _flags(result)
+    yield _labels(result, table)
+    yield _spectrum(result)
+    yield _posterior(result, table)
+    yield _details(result)
 
 
 def _header(result: FitResult) -> str:
@@ -163,7 +140,7 @@ def _arms(result: FitResult) -> str:
 
 
 def _with(unit: str, value: float, digits: int) -> str:
-    return f"{_number(value, digits)} {unit}" if np.isfinite(value) else "unknown"
+    return f"{number(value, digits)} {unit}" if np.isfinite(value) else "unknown"
 
 
 def _flags(result: FitResult) -> str:
@@ -242,13 +219,13 @@ def _row(row: Row, fixed: bool) -> str:
         ("left", f"{escape(pretty(str(row['label'])))}"),
         ("value", _value(row, n, fixed)),
         ("left", escape(str(row["unit"]))),
-        ("", "" if fixed else _number(row["std"], n)),
-        ("alert" if rhat > MAX_RHAT else "", _number(rhat, 3)),
-        ("alert" if least < MIN_ESS else "", _number(row["ess_bulk"], 0)),
-        ("alert" if least < MIN_ESS else "", _number(row["ess_tail"], 0)),
-        ("", "none" if np.isinf(row["crb"]) else _number(row["crb"], n)),
-        ("", _number(ratio, 2) if np.isfinite(ratio) and ratio > 0 else ""),
-        ("", _number(row["prior_std"], decimals(float(row["prior_std"])))),
+        ("", "" if fixed else number(row["std"], n)),
+        ("alert" if rhat > MAX_RHAT else "", number(rhat, 3)),
+        ("alert" if least < MIN_ESS else "", number(row["ess_bulk"], 0)),
+        ("alert" if least < MIN_ESS else "", number(row["ess_tail"], 0)),
+        ("", "none" if np.isinf(row["crb"]) else number(row["crb"], n)),
+        ("", number(ratio, 2) if np.isfinite(ratio) and ratio > 0 else ""),
+        ("", number(row["prior_std"], decimals(float(row["prior_std"])))),
         ("left", "fixed" if fixed else ", ".join(notes)),
     ]
     return "<tr>" + "".join(f'<td class="{kind}">{text}</td>' for kind, text in cells) + "</tr>"
@@ -260,12 +237,7 @@ def _value(row: Row, n: int, fixed: bool) -> str:
     if not np.isfinite(row["median"]):
         return "–"
     up, down = float(row["q84"] - row["median"]), float(row["median"] - row["q16"])
-    return f'{_number(row["median"], n)}<span class="pm">+{up:.{n}f}<br>−{down:.{n}f}</span>'
-
-
-def _number(value: float, digits: int) -> str:
-    text = f"{value:.{digits}f}" if np.isfinite(value) else ""
-    return text.removeprefix("-") if not text.strip("-0.") else text.replace("-", "−")
+    return f'{number(row["median"], n)}<span class="pm">+{up:.{n}f}<br>−{down:.{n}f}</span>'
 
 
 def _words(bit: Flag) -> str:
@@ -285,7 +257,7 @@ def _spectrum(result: FitResult) -> str:
         note += "The velocity is unknown: line marks are at rest."
     parts = [
         "<h2>Spectrum</h2>",
-        _figure(png(overview_figure(result.arms)), "The whole spectrum with model and continuum", "wide"),
+        picture(png(overview_figure(result.arms)), "The whole spectrum with model and continuum", "wide"),
         f'<p class="note">{escape(" ".join((note, *plan.left_out)))}</p>',
     ]
     for arm, figures in spectrum_figures(result.arms, velocity if np.isfinite(velocity) else 0.0, plan):
@@ -300,28 +272,24 @@ def _arm_title(name: str, wavelength: np.ndarray) -> str:
     return f"{name}, {wavelength[0]:.0f} to {wavelength[-1]:.0f} Å"
 
 
-def _figure(address: str, alt: str, kind: str) -> str:
-    return f'<figure class="{kind}"><img alt="{escape(alt)}" src="{address}"></figure>'
-
-
 def _posterior(result: FitResult, table: Table) -> str:
     sampled = [i for i, name in enumerate(table["label"]) if name in result.names and name in result.label_names]
     bounds, ccf = bounds_figure(table[sampled]), ccf_figure(result, velocity_of(result))
     parts = []
     if bounds is not None:
         parts.append("<h2>Errors against bounds</h2>")
-        parts.append(_figure(png(bounds), "Posterior error, Cramér-Rao bound and prior of every label", "natural"))
+        parts.append(picture(png(bounds), "Posterior error, Cramér-Rao bound and prior of every label", "natural"))
     corner = corner_figure(result)
     if corner is not None:
         parts.append("<h2>Posterior of the main labels</h2>")
-        parts.append(_figure(png(corner, dpi=100), "Corner plot of the main labels", "natural"))
+        parts.append(picture(png(corner, dpi=100), "Corner plot of the main labels", "natural"))
     traces = trace_figure(result)
     if traces is not None:
         parts.append("<details><summary>Traces and ranks of the chains</summary>")
-        parts.append(_figure(png(traces, dpi=100), "Traces and ranks of the chains", "wide") + "</details>")
+        parts.append(picture(png(traces, dpi=100), "Traces and ranks of the chains", "wide") + "</details>")
     if ccf is not None:
         parts.append("<h2>Radial velocity</h2>")
-        parts.append(_figure(png(ccf), "Cross-correlation with the best template", "natural"))
+        parts.append(picture(png(ccf), "Cross-correlation with the best template", "natural"))
     return "\n".join(parts)
 
 
@@ -329,7 +297,7 @@ def _details(result: FitResult) -> str:
     numbers = (
         (key, "not known" if np.isnan(value) else f"{value:.6g}") for key, value in sorted(result.diagnostics.items())
     )
-    return _folded("Diagnostics", numbers) + _folded("Provenance", flatten(result.provenance))
+    return folded("Diagnostics", numbers) + folded("Provenance", flatten(result.provenance))
 
 
 def flatten(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
@@ -340,10 +308,3 @@ def flatten(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, st
             yield from flatten(value, f"{name}.")
         else:
             yield name, value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
-
-
-def _folded(title: str, rows: Iterable[tuple[str, str]]) -> str:
-    body = "".join(f'<tr><td class="left key">{escape(k)}</td><td class="wrap">{escape(v)}</td></tr>' for k, v in rows)
-    if not body:
-        return ""
-    return f'<details><summary>{title}</summary>\n<div class="scroll"><table>{body}</table></div></details>\n'

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from scipy.optimize import isotonic_regression
 
 from ..spectrum import FloatArray
-from .lines import Line, lines_between
+from ..synthesis.lines import Line, lines_between
 from .style import BLUE, FAINT, GREY, INK, ORANGE, PALE, RED, STYLE
 
 if TYPE_CHECKING:

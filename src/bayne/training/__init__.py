@@ -1,6 +1,20 @@
 """Grids in, trained emulators out."""
 
+from .config import Config, Training, read_config
+from .evaluate import Evaluation, evaluate
 from .grid import Grid, read_grid
 from .kernel import train_kernel
+from .train import finetune, train
 
-__all__ = ["Grid", "read_grid", "train_kernel"]
+__all__ = [
+    "Config",
+    "Evaluation",
+    "Grid",
+    "Training",
+    "evaluate",
+    "finetune",
+    "read_config",
+    "read_grid",
+    "train",
+    "train_kernel",
+]

@@ -44,6 +44,16 @@ class Grid:
         """(n,) True for rows that touch no training: row % 10 == 0."""
         return np.arange(len(self.labels)) % 10 == 0
 
+    @property
+    def validation(self) -> np.ndarray:
+        """(n,) True for rows that decide when a training run stops: row % 10 == 1."""
+        return np.arange(len(self.labels)) % 10 == 1
+
+    @property
+    def train(self) -> np.ndarray:
+        """(n,) True for the other rows."""
+        return ~(self.test | self.validation)
+
 
 def read_grid(path: str | Path) -> Grid:
     """Read a grid file (HDF5).
@@ -79,7 +89,7 @@ def _read(path: Path, file: h5py.File) -> Grid:
         rows = np.flatnonzero(~np.isfinite(values).all(1))
         if rows.size:
             raise ReadError(f"{path}: {what} of {rows.size} rows are not finite, the first is row {rows[0]}")
-    names, units = ([_text(v) for v in file["labels"].attrs[key]] for key in ("names", "units"))
+    names, units = ([text(v) for v in file["labels"].attrs[key]] for key in ("names", "units"))
     for label, spread in zip(names, np.ptp(labels, axis=0), strict=True):
         if spread == 0:
             raise ReadError(f"{path}: label {label!r} is the same in all rows: nothing can be learned of it")
@@ -88,12 +98,12 @@ def _read(path: Path, file: h5py.File) -> Grid:
         labels=labels,
         names=tuple(names),
         units=tuple(units),
-        wavelength=to_vacuum(file["wavelength"][:], _text(file["wavelength"].attrs["medium"])),
+        wavelength=to_vacuum(file["wavelength"][:], text(file["wavelength"].attrs["medium"])),
         flux=flux,
-        attributes={key: _text(value) for key, value in file.attrs.items()},
+        attributes={key: text(value) for key, value in file.attrs.items()},
         hash=digest.hexdigest()[:16],
     )
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)

@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from scipy.spatial import ConvexHull
 
 from ..emulators import Card, Emulator, ErrorModel
-from ..emulators.card import HULL_LABELS
 from ..emulators.coordinates import absorbance, hydrogen_matrix
 from ..emulators.kernel import KernelPayne, kernel
 from ..precision import double
 from ..spectrum import FloatArray
+from .card import grid_card
+from .evaluate import held_out_errors
 from .grid import Grid
 
 #: First guesses of inverse length scales, for labels scaled to [-1, 1].
@@ -55,8 +55,7 @@ def train_kernel(
     Returns
     -------
     tuple
-        The emulator, with the error model of its leave-one-out residuals; its errors on the test rows by
-        name: ``mae``, ``median_star_mae``, ``worst_star_mae``, ``rmse``, and ``mae_of_mean`` for the mean spectrum.
+        The emulator, with the error model of its leave-one-out residuals; its `held_out_errors`.
     """
     train = ~grid.test
     matrix = hydrogen_matrix(grid.names)
@@ -84,7 +83,7 @@ def train_kernel(
         "basis": basis,
         "mean": mean,
     }
-    card = _card(grid, name)
+    card = grid_card(grid, name, KernelPayne.name)
     network, params = KernelPayne.decode(arrays, card)
     emulator = Emulator(network, params, grid.wavelength, card)
     left_out = 1 / (1 + np.exp((np.asarray(target) - np.asarray(residual)) @ basis + mean)) - flux
@@ -93,20 +92,6 @@ def train_kernel(
     card = Card.from_dict({**card.__dict__, "held_out_error": held_out}, name)
     error = error_model(left_out, error_rank)
     return Emulator(network, emulator.params, grid.wavelength, card, error), errors
-
-
-def held_out_errors(emulator: Emulator, grid: Grid) -> dict[str, float]:
-    """Errors in flux on the test rows."""
-    residual = np.asarray(jax.jit(jax.vmap(emulator.network, (None, 0)))(dict(emulator.params), grid.labels[grid.test]))
-    residual = residual - grid.flux[grid.test]
-    star = np.abs(residual).mean(1)
-    return {
-        "mae": float(star.mean()),
-        "median_star_mae": float(np.median(star)),
-        "worst_star_mae": float(star.max()),
-        "rmse": float(np.sqrt(np.mean(residual**2))),
-        "mae_of_mean": float(np.abs(grid.flux[grid.test] - grid.flux[~grid.test].mean(0)).mean()),
-    }
 
 
 def error_model(residual: FloatArray, rank: int) -> ErrorModel:
@@ -151,23 +136,3 @@ def _solve(log: Log, x: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Ar
     inverse = jnp.linalg.inv(k + jnp.exp(log["ridge"]) * jnp.eye(len(x)))
     weights = inverse @ target
     return weights, weights / jnp.diagonal(inverse)[:, None]
-
-
-def _card(grid: Grid, name: str) -> Card:
-    hull = grid.labels[:, [grid.names.index(n) for n in HULL_LABELS]]
-    cite = [grid.attributes[k] for k in ("synthesis", "atmospheres", "linelist") if k in grid.attributes]
-    return Card(
-        name=name,
-        network=KernelPayne.name,
-        labels=grid.names,
-        units=grid.units,
-        lower=tuple(grid.labels.min(0).tolist()),
-        upper=tuple(grid.labels.max(0).tolist()),
-        medium="vacuum",
-        resolution=float(grid.attributes["resolution"]),
-        hull=tuple(tuple(row) for row in np.round(hull[ConvexHull(hull).vertices], 4).tolist()),
-        solar_scale=grid.attributes["solar_scale"],
-        grid_hash=grid.hash,
-        citations=tuple(cite),
-        license=grid.attributes.get("license", ""),
-    )

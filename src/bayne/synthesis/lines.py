@@ -34,7 +34,7 @@ class Line:
 @cache
 def known_lines() -> tuple[Line, ...]:
     """All lines of the table, by increasing wavelength at rest."""
-    text = files("bayne").joinpath("report", "lines.csv").read_text(encoding="utf-8")
+    text = files("bayne").joinpath("synthesis", "lines.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(row for row in text.splitlines() if not row.startswith("#"))
     return tuple(Line(float(row["wavelength"]), row["species"], row["kind"]) for row in rows)
 

@@ -1,0 +1,61 @@
+"""A transformer whose queries decode patches of neighbouring pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .networks import Params, register
+from .transformer import Transformer, check_sizes
+
+
+@register
+@dataclass(frozen=True)
+class PatchTransformerPayne(Transformer):
+    """Labels -> tokens; a patch's learned query -> blocks of cross-attention -> head -> the flux of its pixels.
+
+    The trunk of `TransformerPayne` at 1 / `patch` of its cost per pixel. Further arrays in the file: ``queries``
+    (b, D), and those of the trunk.
+
+    Parameters
+    ----------
+    patch
+        Number P of pixels that one query decodes.
+
+    Notes
+    -----
+    The other parameters are those of `Transformer`.
+    """
+
+    name = "patch-transformer"
+    small: ClassVar[Mapping[str, Any]] = MappingProxyType({**Transformer.small, "patch": 8})
+    adamw_only = ("queries",)
+    patch: int = 32
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_sizes(self.name, self.width, patch=self.patch)
+
+    def layout(self, segment: np.ndarray) -> np.ndarray:
+        """Each window cut into patches, the last one filled up with -1."""
+        rows = []
+        for k in np.unique(segment):
+            own = np.flatnonzero(segment == k)
+            rows.append(np.pad(own, (0, -own.size % self.patch), constant_values=-1).reshape(-1, self.patch))
+        return np.concatenate(rows)
+
+    def initial(self, key: jax.Array, labels: tuple[str, ...], blocks: int, width: int) -> dict[str, jax.Array]:
+        """See `Trainable`."""
+        trunk, queries = jax.random.split(key)
+        made = super().initial(trunk, labels, blocks, width)
+        return made | {"queries": jax.random.normal(queries, (blocks, self.width), jnp.float32)}
+
+    def queries(self, params: Params, blocks: jax.Array) -> jax.Array:
+        """Learned vectors of the patches."""
+        return params["queries"][blocks]

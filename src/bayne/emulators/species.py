@@ -1,0 +1,140 @@
+"""SpeciesPayne: every element absorbs for itself, and what they absorb is added up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import ReadError
+from ..labels import over_hydrogen
+from ..precision import matmul
+from ..spectrum import FloatArray
+from .networks import Params, register
+from .payne_large import dense
+from .trainable import Trainable
+
+#: Molecules with lines in the optical spectra of cool stars, and the two elements whose abundances rule each:
+#: oxygen for C2 because CO takes the carbon that it can.
+MOLECULES = {"tio": ("ti", "o"), "c2": ("c", "o"), "cn": ("c", "n")}
+
+#: Largest |ln| of a species' share: beyond, its lines are absent or the sum is theirs alone.
+LIMIT = 30.0
+
+
+def species(labels: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """Species by name, and the labels (positions) of the abundances that each depends on.
+
+    ``"atmosphere"``, which depends on none, stands for hydrogen and whatever has no abundance of its own.
+    """
+    own = {name[:-2]: labels.index(over) for name, (over, _) in over_hydrogen(labels).items()}
+    own |= {name[:-2]: i for i, name in enumerate(labels) if name.endswith("_h")}
+    molecules = {name: parts for name, parts in MOLECULES.items() if all(part in own for part in parts)}
+    return {
+        "atmosphere": (),
+        **{name: (i,) for name, i in own.items()},
+        **{name: tuple(own[part] for part in parts) for name, parts in molecules.items()},
+    }
+
+
+@register
+@dataclass(frozen=True)
+class SpeciesPayne(Trainable):
+    """ln of depth over flux = ln Σ over species exp(a + s ln N + Σ c_k b_k), each with spectra a, s and b_k.
+
+    The odds (1 - flux) / flux of a weak line grow in proportion to the number N of its absorbers, and those of
+    blended lines add up; what departs from that is learned: the coefficients c_k come from dense layers of their
+    own for each species, which see the atmosphere (all labels but single abundances, and [Fe/H]), the species' own
+    abundances and a few numbers made of all labels (electrons, molecules that compete for an atom). An element
+    thus changes its own lines, and others only through those few numbers.
+
+    Arrays: ``level`` a and ``slope`` s (n, p), ``basis`` b (n, k, p); ``w_0``, ``w_1``, ``w_2``, ``skip`` and biases
+    ``b_0``, ``b_1``, ``b_2`` with one row per species; ``mix_0``, ``mix_bias``, ``mix_1``.
+
+    Parameters
+    ----------
+    abundances, output
+        See `Trainable`; the output is always absorbance.
+    rank
+        Spectra b_k per species.
+    width
+        Units of the dense layers.
+    shared
+        Numbers made of all labels.
+    """
+
+    name = "species"
+    small = MappingProxyType({"rank": 2, "width": 8, "shared": 2})
+    head = ("level", "slope", "basis")
+    adamw_only = head
+    defaults = MappingProxyType(
+        {"batch": 8, "learning_rate": 1e-2, "weight_decay": 1e-2, "loss": "huber", "patience": 0, "minutes": 40.0}
+    )
+    derived = Trainable.derived | {"own", "atmosphere"}
+    rank: int = 8
+    width: int = 32
+    shared: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for what in ("rank", "width", "shared"):
+            if not (isinstance(getattr(self, what), int) and getattr(self, what) > 0):
+                raise ReadError(f"{self.name}: {what} = {getattr(self, what)!r}; give a positive whole number")
+        if self.output != "absorbance":
+            raise ReadError(f"{self.name}: output = {self.output!r}; what species absorb adds up in absorbance only")
+
+    def layout(self, segment: np.ndarray) -> np.ndarray:
+        """One block of all pixels."""
+        return np.arange(segment.size)[None]
+
+    def initial(self, key: jax.Array, labels: tuple[str, ...], blocks: int, width: int) -> dict[str, jax.Array]:
+        """See `dense`: all species absorb about the same share at every pixel, in proportion to their number."""
+        keys = iter(jax.random.split(key, 8))
+        n, inputs = len(species(labels)), len(atmosphere(labels)) + 2 + self.shared
+        return {
+            "level": 0.1 * jax.random.normal(next(keys), (n, width)) - jnp.log(n),
+            "slope": jnp.ones((n, width)),
+            "basis": 0.1 * dense(next(keys), n, self.rank, width),
+            "w_0": 1.5 * dense(next(keys), n, inputs, self.width),
+            "b_0": jnp.zeros((n, 1, self.width)),
+            "w_1": 1.3 * dense(next(keys), n, self.width, self.width),
+            "b_1": jnp.zeros((n, 1, self.width)),
+            "w_2": dense(next(keys), n, self.width, self.rank),
+            "b_2": jnp.zeros((n, 1, self.rank)),
+            "skip": dense(next(keys), n, inputs, self.rank),
+            "mix_0": 2 * dense(next(keys), len(labels), 32),
+            "mix_bias": jnp.zeros(32),
+            "mix_1": 0.3 * dense(next(keys), 32, self.shared),
+        }
+
+    def prepare(self, labels: tuple[str, ...], wavelength: FloatArray) -> dict[str, np.ndarray]:
+        """See `Trainable`."""
+        own = np.zeros((len(species(labels)), 2, len(labels)), np.float32)
+        for row, parts in zip(own, species(labels).values(), strict=True):
+            for slot, part in enumerate(parts):
+                row[slot, part] = 1.0
+        return {"own": own, "atmosphere": atmosphere(labels)}
+
+    def body(self, params: Params, x: jax.Array, blocks: jax.Array) -> jax.Array:
+        """See `Trainable`."""
+        dex = (x * (params["x_max"] - params["x_min"])).astype(jnp.float32)
+        x = 2 * x
+        mix = matmul(jnp.tanh(matmul(x, params["mix_0"]) + params["mix_bias"]), params["mix_1"])
+        n = len(params["own"])
+        everywhere = jnp.concatenate([x[params["atmosphere"]], mix])
+        seen = jnp.concatenate([jnp.broadcast_to(everywhere, (n, everywhere.size)), matmul(params["own"], x)], -1)
+        h = seen[:, None]
+        for i in range(2):
+            h = jax.nn.silu(matmul(h, params[f"w_{i}"]) + params[f"b_{i}"])
+        c = matmul(h, params["w_2"]) + params["b_2"] + matmul(seen[:, None], params["skip"])
+        number = jnp.log(10.0) * matmul(params["own"], dex).sum(-1) / jnp.maximum(params["own"].sum((1, 2)), 1)
+        share = matmul(c, params["basis"])[:, 0] + number[:, None] * params["slope"] + params["level"]
+        return jnp.log(jnp.sum(jnp.exp(jnp.clip(share, -LIMIT, LIMIT)), axis=0))[None]
+
+
+def atmosphere(labels: tuple[str, ...]) -> np.ndarray:
+    """Positions of the labels that are no single abundance, and of [Fe/H]."""
+    return np.array([i for i, name in enumerate(labels) if not name.endswith("_fe")])

@@ -1,0 +1,226 @@
+"""Configuration of a training run: read from TOML, checked, written back beside the result."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..emulators.networks import network as network_of
+from ..errors import BayneError, ReadError, did_you_mean
+
+T = TypeVar("T")
+
+LOSSES, OPTIMISERS, FREEZE = ("mse", "l1", "huber"), ("adamw", "muon"), ("none", "trunk")
+
+
+@dataclass(frozen=True)
+class Training:
+    """Settings of gradient descent; the table ``[training]``.
+
+    Parameters
+    ----------
+    minutes
+        Length of the run, compilation and checks included; the first steps are timed and the number of steps follows.
+    steps
+        Number of steps; 0 for as many as `minutes` allow.
+    batch
+        Spectra per step.
+    blocks
+        Blocks of pixels per spectrum and step, drawn at random; a network with fewer uses all of them.
+    loss
+        On the flux: ``"mse"``, ``"l1"`` or ``"huber"``.
+    optimiser
+        ``"adamw"``, or ``"muon"`` for the matrices before the head with AdamW for the rest.
+    learning_rate
+        Peak: reached linearly after the fraction `warm_up` of the steps, then a cosine down to zero.
+    weight_decay
+        Of matrices, times the learning rate.
+    clip
+        Largest norm of the gradient of the loss, where a loss of 1 is that of the mean spectrum.
+    ema
+        Decay per step of the running average of the weights, which is what is judged and saved.
+    checks
+        How often in the run the validation rows are looked at; the best weights are kept.
+    patience
+        Checks without a better one after which training stops; 0: never.
+    spectra
+        Train on the first so many training rows only; 0: on all.
+    freeze
+        ``"trunk"``: train the head alone; ``"none"``: train everything.
+    error_rank
+        Rank of the correlated part of the error model.
+    """
+
+    minutes: float = 2.0
+    steps: int = 0
+    batch: int = 64
+    blocks: int = 64
+    loss: str = "mse"
+    optimiser: str = "adamw"
+    learning_rate: float = 2e-3
+    warm_up: float = 0.05
+    weight_decay: float = 1e-3
+    clip: float = 1.0
+    ema: float = 0.995
+    checks: int = 50
+    patience: int = 15
+    spectra: int = 0
+    freeze: str = "none"
+    error_rank: int = 12
+
+    def __post_init__(self) -> None:
+        for what, known in (("loss", LOSSES), ("optimiser", OPTIMISERS), ("freeze", FREEZE)):
+            if getattr(self, what) not in known:
+                raise BayneError(f"{what} = {getattr(self, what)!r}. {did_you_mean(getattr(self, what), known)}")
+        for what in ("batch", "blocks", "learning_rate", "clip", "checks"):
+            if not getattr(self, what) > 0:
+                raise BayneError(f"{what} = {getattr(self, what)}; give a positive number")
+        for what in ("minutes", "steps", "weight_decay", "patience", "spectra", "error_rank"):
+            if not getattr(self, what) >= 0:
+                raise BayneError(f"{what} = {getattr(self, what)}; give zero or more")
+        for what in ("warm_up", "ema"):
+            if not 0 <= getattr(self, what) < 1:
+                raise BayneError(f"{what} = {getattr(self, what)}; give a number from 0 to below 1")
+        if not (self.steps or self.minutes):
+            raise BayneError("say how long to train: steps, or minutes")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a recipe; a table ``[[stage]]``: a grid, and what differs from ``[training]``."""
+
+    grid: str
+    training: Training
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that a training run depends on, besides the grid.
+
+    Parameters
+    ----------
+    network
+        Registered name, such as ``"payne"``.
+    name
+        Name on the card; empty for the name of the network.
+    seed
+        Root of the random numbers.
+    architecture
+        Settings of the network.
+    training
+        See `Training`.
+    kernel
+        For ``network = "kernel-payne"``: settings of `train_kernel`.
+    stage
+        Recipe: the first stage trains, each later one fine-tunes on its own grid what the one before left.
+    """
+
+    network: str
+    name: str = ""
+    seed: int = 0
+    architecture: dict[str, Any] = field(default_factory=dict)
+    training: Training = field(default_factory=Training)
+    kernel: dict[str, Any] = field(default_factory=dict)
+    stage: tuple[Stage, ...] = ()
+
+    def to_toml(self) -> str:
+        """The configuration as TOML text that `read_config` reads back."""
+        table = asdict(self)
+        stages = [{"grid": s.grid, **asdict(s.training)} for s in self.stage]
+        tables = {k: v for k, v in table.items() if isinstance(v, dict) and v}
+        lines = [f"{k} = {_toml(v)}" for k, v in table.items() if k not in tables and k != "stage" and v != {}]
+        for name, values in [*((f"[{k}]", v) for k, v in tables.items()), *(("[[stage]]", s) for s in stages)]:
+            lines += ["", name, *(f"{_key(k)} = {_toml(v)}" for k, v in values.items())]
+        return "\n".join(lines) + "\n"
+
+
+def read_config(source: str | Path | Mapping[str, Any] | None, network: str | None = None) -> Config:
+    """Configuration from a TOML file or a mapping of the same form.
+
+    What it leaves out comes from the network's own `defaults`, then from `Training`. Paths of grids are relative
+    to the file.
+
+    Raises
+    ------
+    ReadError
+        The file is missing or is not TOML; a key is unknown or its value is wrong.
+    BayneError
+        No network is named, two are, or it is unknown.
+    """
+    folder, where = Path(), "config"
+    if source is None or isinstance(source, Mapping):
+        table = dict(source or {})
+    else:
+        path = Path(source)
+        folder, where = path.parent, str(path)
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ReadError(f"{path}: no such configuration") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ReadError(f"{path}: not TOML ({error})") from None
+    named = table.pop("network", network)
+    if not isinstance(named, str):
+        raise BayneError(f'{where}: name the network to train: network = "payne", say')
+    if network not in (None, named):
+        raise BayneError(f"{where}: the configuration is for a {named!r} network, not for {network!r}")
+    defaults = getattr(network_of(named), "defaults", {})
+    _check(table, {f.name for f in fields(Config)}, where)
+    for key in ("architecture", "training", "kernel"):
+        if not isinstance(table.get(key, {}), Mapping):
+            raise ReadError(f"{where}: {key!r} must be a table [{key}]")
+    base = {**defaults, **table.pop("training", {})}
+    stages = []
+    for number, entry in enumerate(table.pop("stage", []), start=1):
+        own = dict(entry)
+        if not isinstance(own.get("grid"), str):
+            raise ReadError(f'{where}: stage {number} needs a grid: grid = "a.h5"')
+        grid = folder / own.pop("grid")
+        stages.append(Stage(str(grid.resolve()), _typed(Training, {**base, **own}, f"{where}, stage {number}")))
+    training = _typed(Training, base, f"{where}, [training]")
+    rest = {k: dict(v) if isinstance(v, Mapping) else v for k, v in table.items()}
+    return _typed(Config, {"network": named, **rest, "training": training, "stage": tuple(stages)}, where)
+
+
+def _check(table: Mapping[str, Any], known: set[str], where: str) -> None:
+    for key in table:
+        if key not in known:
+            raise ReadError(f"{where}: unknown key {key!r}. {did_you_mean(key, known)}")
+
+
+def _typed(cls: type[T], table: Mapping[str, Any], where: str) -> T:
+    """Instance of a dataclass whose settings have the types of its defaults."""
+    _check(table, {f.name for f in fields(cls)}, where)  # type: ignore[arg-type]
+    values = dict(table)
+    for f in fields(cls):  # type: ignore[arg-type]
+        value, kind = values.get(f.name), str(f.type)
+        if f.name not in values or kind not in ("int", "float", "str"):
+            continue
+        if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
+            values[f.name] = value = float(value)
+        if type(value).__name__ != kind:
+            raise ReadError(f"{where}: {f.name} = {value!r}; expected {_KINDS[kind]}")
+    try:
+        return cls(**values)
+    except BayneError as error:
+        raise ReadError(f"{where}: {error}") from None
+
+
+_KINDS = {"int": "a whole number", "float": "a number", "str": "text"}
+
+
+def _key(key: str) -> str:
+    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else _toml(key)
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML; strings of JSON are strings of TOML."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_key(k)} = {_toml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    return json.dumps(value, ensure_ascii=False)

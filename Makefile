@@ -8,13 +8,14 @@ JOBS ?= 2
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types docs constraints clean
+.PHONY: help demo test lint types train-default docs constraints clean
 
 help:
 	@echo "make demo         fit a mock star; says where the report is"
 	@echo "make test         lint, types and tests"
 	@echo "make lint         ruff check and format, without changing files"
 	@echo "make types        mypy"
+	@echo "make train-default GRID=grid.h5   train the emulators of the package anew (40 minutes)"
 	@echo "make docs         HTML documentation in docs/_build/html; warnings are errors"
 	@echo "make constraints  resolve all dependencies anew and write constraints.txt"
 	@echo "make clean        remove what these targets made"
@@ -51,6 +52,10 @@ test: export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.jax_cache/jax
 test: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0.3
 test: lint types
 	$(BIN)/pytest -n $(JOBS)
+
+train-default: $(VENV)/.base
+	@test -n "$(GRID)" || { echo "say which grid: make train-default GRID=galah_pysme_stagger.h5" >&2; exit 1; }
+	$(BIN)/python benchmarks/train_default.py --grid $(GRID)
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

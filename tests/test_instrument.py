@@ -93,3 +93,11 @@ def test_an_arm_that_is_not_named_takes_the_nearest() -> None:
 def test_an_unknown_instrument_is_helped() -> None:
     with pytest.raises(BayneError, match=r"unknown instrument 'hermse'. Did you mean 'hermes'\? Known: apogee, boss"):
         load_instrument("hermse")
+
+
+def test_telluric_windows_are_in_the_medium_of_the_profile() -> None:
+    hermes = load_instrument("hermes")
+    assert hermes.telluric == ((7590.0, 7690.0),)
+    # 7590 Å in air is 7592.09 Å in vacuum
+    np.testing.assert_array_equal(hermes.behind_air([7591.0, 7593.0, 7650.0, 7693.0]), [False, True, True, False])
+    assert not load_instrument("apogee").behind_air([15000.0, 16000.0]).any()

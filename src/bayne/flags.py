@@ -28,6 +28,7 @@ class Flag(IntFlag):
     PRIOR_DOMINATED = 1 << 12
     BROADENING_REPLACED = 1 << 13
     MAP_ONLY = 1 << 14
+    OUTLIERS_REMOVED = 1 << 15
     # bad: the numbers must not be used as they are
     NO_PIXELS = 1 << 32
     NO_OVERLAP = 1 << 33
@@ -73,6 +74,7 @@ SENTENCES: dict[Flag, str] = {
     Flag.PRIOR_DOMINATED: "For at least one label the data say little beyond the prior.",
     Flag.BROADENING_REPLACED: "The network has a broadening label of its own: the operator it stands for was left off.",
     Flag.MAP_ONLY: "Only the maximum was computed: errors are the Cramér-Rao bound.",
+    Flag.OUTLIERS_REMOVED: "Pixels far from any model were left out: wrong or missing lines, sky lines, cosmic rays.",
     Flag.NO_PIXELS: "No usable pixel is left after masking.",
     Flag.NO_OVERLAP: "The spectrum does not meet the emulator's wavelengths.",
     Flag.OUTSIDE_DOMAIN: "The best fit lies on the edge of the emulator's domain: the star is probably outside.",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .errors import BayneError, did_you_mean
-from .spectrum import FloatArray, GaussianLSF
+from .spectrum import FloatArray, GaussianLSF, to_vacuum, within
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ class Instrument:
         Recommended Chebyshev order of the continuum per arm.
     lsf_scale_sigma
         Standard deviation of the prior on one factor on the LSF width; 0 where it is trusted.
+    telluric
+        Windows (m, 2), Å in the profile's medium and the observer's frame, where the atmosphere leaves no star to see.
     mask_bits
         Bit number of every named flag of the survey's mask.
     bad_bits
@@ -74,6 +76,7 @@ class Instrument:
     arms: tuple[InstrumentArm, ...]
     continuum: int
     lsf_scale_sigma: float = 0.0
+    telluric: tuple[tuple[float, float], ...] = ()
     mask_bits: dict[str, int] = field(default_factory=dict)
     bad_bits: tuple[str, ...] = ()
 
@@ -89,6 +92,10 @@ class Instrument:
         widths = np.array([arm.fwhm(wave) for arm in arms])
         nearest = np.argmin(away, axis=0)[None]
         return GaussianLSF(np.take_along_axis(widths, nearest, axis=0)[0], self.lsf_scale_sigma)
+
+    def behind_air(self, wavelength: ArrayLike) -> np.ndarray:
+        """True where vacuum wavelengths (n,) in Å, as observed, lie in a telluric window."""
+        return within(wavelength, to_vacuum(np.array(self.telluric).reshape(-1, 2), self.medium))
 
     def bad_pixels(self, mask: ArrayLike) -> np.ndarray:
         """True where an integer mask of this survey has any bit of `bad_bits`, by name."""
@@ -138,6 +145,7 @@ def load_instrument(name: str) -> Instrument:
         arms=arms,
         continuum=int(table["continuum"]),
         lsf_scale_sigma=float(table.get("lsf_scale_sigma", 0.0)),
+        telluric=tuple((float(low), float(high)) for low, high in table.get("telluric", ())),
         mask_bits={k: int(v) for k, v in mask.get("bits", {}).items()},
         bad_bits=tuple(mask.get("bad", ())),
     )

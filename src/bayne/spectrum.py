@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -69,6 +69,15 @@ def to_vacuum(wavelength: ArrayLike, medium: str) -> FloatArray:
     if medium == "air":
         return air_to_vacuum(wavelength)
     raise BayneError(f"medium {medium!r}: say 'vacuum' or 'air'")
+
+
+def within(wavelength: ArrayLike, windows: Iterable[Sequence[float]]) -> NDArray[np.bool_]:
+    """True, in the shape of the wavelengths, where they lie in any of the windows (low, high)."""
+    wave = np.asarray(wavelength, dtype=np.float64)
+    inside = np.zeros(wave.shape, bool)
+    for low, high in windows:
+        inside |= (wave >= low) & (wave <= high)
+    return inside
 
 
 @dataclass(frozen=True)

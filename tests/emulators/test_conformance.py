@@ -39,7 +39,8 @@ def example(name: str, seed: int = 3, error: bool = False) -> Emulator:
     arrays = NETWORKS[name].example(card, PIXELS, seed)
     network, params = NETWORKS[name].decode(arrays, card)
     rng = np.random.default_rng(seed)
-    model = ErrorModel(rng.normal(0, 0.01, (2, PIXELS)), rng.uniform(0.001, 0.01, PIXELS)) if error else None
+    sizes = rng.normal(0, 0.01, (2, PIXELS)), rng.uniform(0.001, 0.01, PIXELS), rng.uniform(0, 0.1, len(card.labels))
+    model = ErrorModel(*sizes) if error else None
     wavelength = arrays.get("wavelength", np.linspace(5000.0, 5010.0, PIXELS))
     return Emulator(network, params, wavelength, card, model)
 
@@ -119,8 +120,8 @@ def test_saved_and_loaded_emulator_is_bitwise_the_same(name: str, error: bool, t
     np.testing.assert_array_equal(again.flux(INSIDE), emulator.flux(INSIDE))
     assert (again.error is None) == (not error)
     if again.error is not None and emulator.error is not None:
-        np.testing.assert_array_equal(again.error.basis, emulator.error.basis)
-        np.testing.assert_array_equal(again.error.sigma, emulator.error.sigma)
+        for part, value in vars(emulator.error).items():
+            np.testing.assert_array_equal(getattr(again.error, part), value)
     assert sorted(p.name for p in (tmp_path / "network").iterdir()) == ["card.json", "weights.safetensors"]
 
 

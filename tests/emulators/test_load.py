@@ -142,6 +142,11 @@ def test_damaged_files_are_refused_by_name(tmp_path: Path) -> None:
         ({"x_min": np.array([4500.0, 1.0, -2.5])}, "teff run from 4000 to 7000.*trained on 4500 to 7000"),
         ({"error_basis": np.zeros((2, PIXELS))}, "error_sigma.*missing"),
         ({"error_basis": np.zeros((2, 9)), "error_sigma": np.zeros(PIXELS)}, "error_basis.*has shape"),
+        ({"error_labels": np.zeros(3)}, "error_basis.*missing"),
+        (
+            {"error_basis": np.zeros((2, PIXELS)), "error_sigma": np.zeros(PIXELS), "error_labels": np.zeros(2)},
+            "error_labels.*has shape",
+        ),
     ],
 )
 def test_weights_that_disagree_with_the_card_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:

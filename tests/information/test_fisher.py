@@ -7,7 +7,7 @@ import pytest
 
 from bayne.emulators import ErrorModel
 from bayne.information import bounds, fisher_matrix
-from bayne.likelihood import build, predict
+from bayne.likelihood import build, predict, with_emulator_error
 from bayne.likelihood.continuum import pilot
 from toy import mock_star, toy_emulator
 
@@ -25,9 +25,10 @@ def case(request):
     with jax.enable_x64(True):
         problem = build(
             star, emulator, velocity=12.0, bary=0.0, free=("rv", "vsini"), fixed={}, priors={}, order=2,
-            pilot=[pilot(arm, arm.good, 2) for arm in star.arms], emulator_error=True, with_jitter=True,
+            pilot=[pilot(arm, arm.good, 2) for arm in star.arms], with_jitter=True,
         )  # fmt: skip
         theta = jnp.asarray([5500.0, 4.2, -0.2, 0.1, 12.0, 10.0, 0.3, 0.8])
+        problem = with_emulator_error(problem, emulator, theta)
         fisher = np.asarray(fisher_matrix(problem.static, problem.arrays, theta))
     return problem, theta, fisher
 

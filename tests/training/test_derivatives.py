@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from bayne import ReadError
-from bayne.training.derivatives import compare_derivatives, gradient, strongest
+from bayne.training.derivatives import compare_derivatives, strongest
 from grids import LABELS, ORIGIN, linear_emulator, slopes, write_derivatives
 
 
 @pytest.mark.parametrize("wide", [False, True])
 def test_gradient_of_a_linear_network_is_its_slope(wide: bool) -> None:
     with jax.enable_x64(wide):
-        np.testing.assert_allclose(gradient(linear_emulator(), ORIGIN), slopes(), rtol=1e-5, atol=1e-9)
+        np.testing.assert_allclose(linear_emulator().gradient(ORIGIN), slopes(), rtol=1e-5, atol=1e-9)
 
 
 def test_right_derivatives_are_perfect(tmp_path: Path) -> None:

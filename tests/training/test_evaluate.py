@@ -99,6 +99,15 @@ def test_error_model_is_compared_with_residuals(tmp_path: Path) -> None:
     assert evaluate(linear_emulator(), noisy).calibration is None
 
 
+def test_each_star_has_its_own_predicted_error(tmp_path: Path) -> None:
+    emulator = linear_emulator()
+    pixels = emulator.wavelength.size
+    emulator = replace(emulator, error=ErrorModel(np.zeros((0, pixels)), np.zeros(pixels), np.array([0, 0, 0.1, 0, 0])))
+    found = evaluate(emulator, linear_grid(tmp_path))
+    assert found.predicted is not None
+    np.testing.assert_allclose(found.predicted, np.tile(0.1 * np.abs(slopes()[2]), (6, 1)), rtol=1e-4, atol=1e-9)
+
+
 def test_card_gets_the_same_numbers(tmp_path: Path) -> None:
     grid = linear_grid(tmp_path)
     emulator = linear_emulator(offset=0.02)

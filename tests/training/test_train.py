@@ -16,6 +16,7 @@ import bayne
 from bayne import BayneError
 from bayne.emulators import Emulator, load_emulator
 from bayne.training import Grid, read_config, train
+from bayne.training.errors import with_error_model
 from grids import write_grid
 from toy import UPPER
 from toy_grid import toy_grid, write_toy_grid
@@ -194,9 +195,9 @@ def test_card_says_where_it_comes_from(grid: Grid, tmp_path: Path) -> None:
     assert card.resolution == 30_000
     assert emulator.contains(0.9 * grid.labels + 0.1 * grid.labels.mean(axis=0)).all()
     assert emulator.error is not None
-    residual = emulator.evaluate(grid.labels[grid.validation]) - grid.flux[grid.validation]
-    variance = np.sum(emulator.error.basis**2, axis=0) + emulator.error.sigma**2
-    np.testing.assert_allclose(variance, np.mean(residual**2, axis=0), rtol=1e-3, atol=1e-9)
+    again = with_error_model(emulator, grid).error
+    assert again is not None
+    np.testing.assert_allclose(emulator.error.sigma, again.sigma, rtol=1e-5)
     settings = read_config(tmp_path / "config.toml")
     assert settings == read_config(SMALL | {"name": "mine"})
 
@@ -208,6 +209,14 @@ def test_kernel_network_goes_through_the_same_door(tmp_path: Path) -> None:
     assert emulator.card.network == "kernel-payne"
     assert load_emulator(tmp_path).card == emulator.card
     assert read_config(tmp_path / "config.toml").kernel == {"rank": 10}
+
+
+def test_kernel_network_can_be_limited_to_the_first_training_rows(grid: Grid) -> None:
+    beyond = np.arange(len(grid.flux)) > np.flatnonzero(grid.train)[9]
+    other = replace(grid, flux=np.where(beyond[:, None], 1.0, grid.flux).astype(np.float32))
+    few = {"kernel": {"rank": 5, "steps": 5, "spectra": 10}}
+    one, two = (train(g, "kernel-payne", config=few).evaluate(grid.labels[:3]) for g in (grid, other))
+    np.testing.assert_array_equal(one, two)
 
 
 def test_loss_that_explodes_stops_the_run(grid: Grid) -> None:

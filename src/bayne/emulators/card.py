@@ -47,6 +47,8 @@ class Card:
         same name: a ``vmac`` trained to carry all broadening absorbs ``vsini``.
     hull
         Vertices (m, 3) of the training domain in (teff, logg, fe_h); empty where it is the box.
+    excluded
+        Windows (m, 2), vacuum Å at rest, that fits leave out: where the physics behind the spectra does not hold.
     wavelength
         How to find the wavelengths: ``{"file": ..., "key": ...}`` beside the card; for a published network that
         takes any, ``{"windows": [[4712, 4902], ...], "step_kms": 2}``, uniform in ln λ inside each window (Å);
@@ -69,6 +71,7 @@ class Card:
     includes_pixel: bool = False
     absorbs: tuple[str, ...] = ()
     hull: tuple[tuple[float, float, float], ...] = ()
+    excluded: tuple[tuple[float, float], ...] = ()
     wavelength: dict[str, Any] = field(default_factory=dict)
     solar_scale: str = "not stated"
     grid_hash: str = ""
@@ -100,6 +103,8 @@ class Card:
                 f'card {self.name!r}: wavelength must be {{"file": ..., "key": ...}} or '
                 '{"windows": [[first, last], ...], "step_kms": ...}'
             )
+        if any(len(window) != 2 or not window[0] < window[1] for window in self.excluded):
+            raise BayneError(f"card {self.name!r}: excluded holds windows of two wavelengths, low < high")
         if not isinstance(self.architecture, dict):
             raise BayneError(f"card {self.name!r}: architecture must hold settings by name")
         check_known(self.absorbs, MAX_BROADENING, f"card {self.name!r}, absorbs")
@@ -148,7 +153,7 @@ class Card:
         if missing:
             raise ReadError(f"{source}: the card lacks {', '.join(missing)}")
         values = dict(table)
-        for key in ("labels", "units", "lower", "upper", "absorbs", "citations", "hull"):
+        for key in ("labels", "units", "lower", "upper", "absorbs", "citations", "hull", "excluded"):
             if isinstance(values.get(key, []), str):
                 raise ReadError(f"{source}: card field {key!r} must be a list")
         try:
@@ -157,7 +162,8 @@ class Card:
             for key in ("lower", "upper"):
                 values[key] = tuple(float(value) for value in values[key])
             values["resolution"] = float(values["resolution"])
-            values["hull"] = tuple(tuple(float(value) for value in row) for row in values.get("hull", ()))
+            for key in ("hull", "excluded"):
+                values[key] = tuple(tuple(float(value) for value in row) for row in values.get(key, ()))
             return cls(**values)
         except (TypeError, ValueError) as error:
             raise ReadError(f"{source}: {error}") from None

@@ -15,7 +15,7 @@ from ..errors import BayneError
 from ..precision import double
 from ..spectrum import FloatArray
 from .card import Card
-from .coordinates import segments
+from .coordinates import segments, sensitivity
 from .networks import Network, Params
 
 
@@ -29,10 +29,20 @@ class ErrorModel:
         (k, p) correlated part: the covariance is ``basis.T @ basis + diag(sigma**2)``.
     sigma
         (p,) standard deviation of what is uncorrelated between pixels.
+    labels
+        (l,) standard deviation of label errors, in their units: what of the emulator's error looks like a star of
+        other labels. With it, `basis` and `sigma` are errors of absorbance, and `Emulator.error_at` gives the
+        covariance in flux of a star; None: they are errors of flux, the same for all stars.
     """
 
     basis: FloatArray
     sigma: FloatArray
+    labels: FloatArray | None = None
+
+    @property
+    def total(self) -> FloatArray:
+        """(p,) standard deviation of each pixel that `basis` and `sigma` make."""
+        return np.sqrt(np.sum(self.basis**2, axis=0) + self.sigma**2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +60,7 @@ class Emulator:
     card
         Labels, domain, resolution, provenance.
     error
-        Covariance of the emulator's own error; None where it was never measured.
+        The emulator's own error; None where it was never measured.
     """
 
     network: Network
@@ -135,6 +145,23 @@ class Emulator:
         flat = jnp.asarray(labels.reshape(-1, labels.shape[-1]))
         return np.asarray(_flux(self.network, self.params, flat)).reshape(*labels.shape[:-1], -1)
 
+    @double
+    def gradient(self, labels: ArrayLike) -> FloatArray:
+        """Derivatives (l, p) of the flux by the labels (l,), per unit of each label."""
+        return np.asarray(_gradient(self.network, self.params, jnp.asarray(labels)), dtype=np.float64)
+
+    def error_at(self, labels: FloatArray) -> ErrorModel | None:
+        """Covariance in flux of the emulator's error for a star of labels (l,); None where it was never measured.
+
+        With flux f, its derivatives g_i by the labels and the error model's basis B, σ and τ, it is
+        ``d (BᵀB + σ²) d + Σ τ_i² g_i g_iᵀ`` with d = f (1 - f): an error of absorbance shows where the star has lines.
+        """
+        if self.error is None or self.error.labels is None:
+            return self.error
+        size = sensitivity(self.evaluate(labels).astype(np.float64))
+        shift = self.gradient(labels) * self.error.labels[:, None]
+        return ErrorModel(np.concatenate([self.error.basis * size, shift]), self.error.sigma * size)
+
     def _checked(self, labels: ArrayLike) -> FloatArray:
         x = np.asarray(labels, dtype=np.float64)
         if x.ndim == 0 or x.shape[-1] != len(self.label_names):
@@ -174,3 +201,10 @@ class Emulator:
 @partial(jax.jit, static_argnums=0)
 def _flux(network: Network, params: Params, labels: jax.Array) -> jax.Array:
     return jax.lax.map(partial(network, params), labels, batch_size=16)
+
+
+@partial(jax.jit, static_argnums=0)
+def _gradient(network: Network, params: Params, labels: jax.Array) -> jax.Array:
+    # forward mode in groups of labels: the memory of jacfwd over all of them would be a spectrum's times their number
+    flux = partial(network, params)
+    return jax.lax.map(lambda v: jax.jvp(flux, (labels,), (v,))[1], jnp.eye(labels.size), batch_size=8)

@@ -142,11 +142,16 @@ def _assemble(card: Card, arrays: dict[str, np.ndarray], where: Path, path: Path
     raw = _wavelength(card, arrays, where, path)
     wavelength = to_vacuum(raw, card.medium)
     error = None
-    if "error_basis" in arrays or "error_sigma" in arrays:
+    if {"error_basis", "error_sigma", "error_labels"} & set(arrays):
         rank = len(arrays.get("error_basis", ()))
-        shapes = {"error_basis": (rank, wavelength.size), "error_sigma": (wavelength.size,)}
+        shapes: dict[str, tuple[int, ...]] = {
+            "error_basis": (rank, wavelength.size),
+            "error_sigma": (wavelength.size,),
+        }
+        if "error_labels" in arrays:
+            shapes["error_labels"] = (len(card.labels),)
         check_arrays(arrays, shapes, card.name)
-        error = ErrorModel(arrays["error_basis"].astype(np.float64), arrays["error_sigma"].astype(np.float64))
+        error = ErrorModel(*(arrays[name].astype(np.float64) for name in shapes))
     emulator = Emulator(kind, params, wavelength, card, error)
     middle = 0.5 * (emulator.lower + emulator.upper)
     pixels = emulator.network(emulator.params, jnp.asarray(middle)).shape[0]
@@ -190,7 +195,8 @@ def save_emulator(emulator: Emulator, folder: str | Path) -> Path:
     kept = {k: np.asarray(v) for k, v in emulator.params.items() if k not in emulator.network.derived}
     arrays = kept | {"wavelength": emulator.wavelength}
     if emulator.error is not None:
-        arrays |= {"error_basis": emulator.error.basis, "error_sigma": emulator.error.sigma}
+        found = {f"error_{name}": value for name, value in vars(emulator.error).items()}
+        arrays |= {name: value for name, value in found.items() if value is not None}
     table = json.loads(emulator.card.to_json()) | {"wavelength": {}, "medium": "vacuum"}
     weights = folder / ".weights.safetensors.part"
     weights.write_bytes(save({k: np.asarray(v, order="C") for k, v in arrays.items()}))

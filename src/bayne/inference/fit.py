@@ -17,12 +17,13 @@ from ..flags import Flag
 from ..forward import TooSharp
 from ..information import fisher_matrix
 from ..instrument import Instrument
-from ..likelihood import Problem, best_continuum, build
+from ..likelihood import Problem, best_continuum, build, padded, with_emulator_error
 from ..precision import double
-from ..spectrum import C_KMS, FloatArray, Spectrum
+from ..spectrum import C_KMS, FloatArray, Spectrum, within
 from . import diagnose
 from .optimise import from_box, optimise, to_box
 from .outcome import finish, give_up
+from .outliers import outliers, without
 from .prepare import Settings, check_arguments, prepare
 from .result import FitResult
 from .sample import MAX_TREE_DEPTH, laplace, nuts
@@ -32,6 +33,9 @@ log = logging.getLogger("bayne")
 
 #: Starts of the optimiser, its steps before and after the pilot continuum is replaced.
 STARTS, FIRST_STEPS, LAST_STEPS = 4, 12, 20
+
+#: Most rounds of leaving out pixels.
+ROUNDS = 4
 
 #: Squared distance from the maximum, in sigma, that counts as having arrived.
 MAX_DECREMENT = 0.1
@@ -91,7 +95,8 @@ def fit_star(
     emulator_error
         Count the emulator's own error where its card states one.
     jitter
-        Free one extra scatter per arm.
+        Take the errors as incomplete: free one extra scatter per arm, and leave out pixels more than 5 times as far
+        from the best model as the arm's others.
     seed
         Root of the random numbers; folded with the identity of the spectrum.
     id
@@ -127,15 +132,24 @@ def fit_star(
     if start.at_edge:
         verdict.raise_flag(Flag.RV_AT_EDGE)
     try:
-        problem, theta, decrement = _maximum(
+        whole, theta, decrement = _maximum(
             ready.spectrum, emulator, ready.pilot, settings, ready.bary, ready.order, start
         )
     except TooSharp as error:
         verdict.raise_flag(Flag.TOO_SHARP, str(error))
         return give_up(ready.spectrum, emulator, settings, verdict, clock, start)
-    if problem is None:
+    if whole is None:
         verdict.raise_flag(Flag.NO_OVERLAP, _ranges(ready.spectrum, emulator))
         return give_up(ready.spectrum, emulator, settings, verdict, clock, start)
+    problem = whole
+    if settings.jitter and np.isfinite(decrement):
+        problem, theta, decrement = _without_outliers(whole, theta, decrement)
+        removed = int(whole.plan.used.sum() - problem.plan.used.sum())
+        verdict.numbers["n_outliers"] = float(removed)
+        if removed:
+            verdict.raise_flag(
+                Flag.OUTLIERS_REMOVED, f"{removed} of {whole.plan.used.sum()} pixels were left out as outliers."
+            )
     clock["map"] = time.perf_counter()
     if not np.isfinite(decrement):
         verdict.raise_flag(Flag.FAILED, "The posterior density or its derivatives are not finite at any start.")
@@ -149,7 +163,9 @@ def fit_star(
     clock["posterior"] = time.perf_counter()
     if stats:
         diagnose.judge_chains(verdict, problem.static.names, draws, stats, MAX_TREE_DEPTH)
-    return finish(ready, emulator, settings, verdict, clock, start, problem, theta, fisher, covariance, draws, stats)
+    return finish(
+        ready, emulator, settings, verdict, clock, start, whole, problem, theta, fisher, covariance, draws, stats
+    )
 
 
 def _meets(spectrum: Spectrum, emulator: Emulator) -> bool:
@@ -197,14 +213,15 @@ def _maximum(
     order: int | None,
     start: Start,
 ) -> tuple[Problem | None, FloatArray, float]:
-    """Posterior maximum in two passes: the second has a pilot continuum and pixels from the first."""
+    """Posterior maximum in two passes: the second has pilot continuum, pixels and emulator error from the first."""
 
     def problem_at(velocity: float) -> Problem:
-        return build(
+        problem = build(
             spectrum, emulator, velocity=velocity, bary=bary, free=settings.free, fixed=settings.fixed,
-            priors=settings.priors, order=order, pilot=pilot, emulator_error=settings.emulator_error,
-            with_jitter=settings.jitter,
+            priors=settings.priors, order=order, pilot=pilot, with_jitter=settings.jitter,
         )  # fmt: skip
+        rest = padded(spectrum, [arm.wavelength / (1 + velocity / C_KMS) for arm in spectrum.arms], 0.0)
+        return without(problem, within(rest, emulator.card.excluded))
 
     problem = problem_at(start.velocity)
     if not problem.plan.used.any():
@@ -223,9 +240,28 @@ def _maximum(
     names = problem.static.names
     velocity = float(best[names.index("rv")]) - bary if "rv" in names else start.velocity
     problem = problem_at(velocity)
-    again = from_box(problem.prior, best)[None]
+    if settings.emulator_error:
+        problem = with_emulator_error(problem, emulator, best)
+    return problem, *_climb(problem, best)
+
+
+def _climb(problem: Problem, theta: FloatArray | jax.Array) -> tuple[FloatArray, float]:
+    """Posterior maximum near `theta`, and the squared distance in sigma that was left at the end."""
+    again = from_box(problem.prior, jnp.asarray(theta))[None]
     u, _, decrement = optimise(problem.static, problem.arrays, problem.prior, again, LAST_STEPS, False)
-    return problem, np.asarray(to_box(problem.prior, u[0])), float(decrement[0])
+    return np.asarray(to_box(problem.prior, u[0])), float(decrement[0])
+
+
+def _without_outliers(whole: Problem, theta: FloatArray, decrement: float) -> tuple[Problem, FloatArray, float]:
+    """The problem less its outliers, and its maximum: what is left out is looked for again from there."""
+    problem = whole
+    for _ in range(ROUNDS):
+        bad = outliers(problem, theta)
+        if not bad.any():
+            break
+        problem = without(problem, bad)
+        theta, decrement = _climb(problem, theta)
+    return problem, theta, decrement
 
 
 def _first_guess(problem: Problem, emulator: Emulator, labels: FloatArray, rv: float) -> jax.Array:

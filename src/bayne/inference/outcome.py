@@ -31,6 +31,7 @@ def finish(
     verdict: Verdict,
     clock: dict[str, float],
     start: Start,
+    whole: Problem,
     problem: Problem,
     theta: FloatArray,
     fisher: FloatArray,
@@ -42,6 +43,8 @@ def finish(
 
     Parameters
     ----------
+    whole, problem
+        With all pixels, and without outliers.
     theta
         (n,) posterior maximum.
     fisher, covariance
@@ -64,7 +67,9 @@ def finish(
     rv = float(theta[names.index("rv")]) if "rv" in names else settings.fixed.get("rv", ready.bary)
     velocity = float(C_KMS * np.tanh(np.arctanh(rv / C_KMS) - np.arctanh(ready.bary / C_KMS)))
     level = [problem.pilot[a, : arm.flux.size] * ratio[a, : arm.flux.size] for a, arm in enumerate(spectrum.arms)]
-    diagnose.judge_binary(verdict, spectrum, emulator, level, model + correction, problem.plan.used, labels, velocity)
+    # a companion's lines may be what was left out
+    everywhere, _, other = (np.asarray(v) for v in best_continuum(whole, x))
+    diagnose.judge_binary(verdict, spectrum, emulator, level, everywhere + other, whole.plan.used, labels, velocity)
     crb, bound_covariance = bounds(fisher, np.asarray(problem.prior.upper - problem.prior.lower))
     own = emulator.label_names
     label_names = (*own, *(n for n in VELOCITIES if n not in own and (n in names or n in settings.fixed)))

@@ -14,7 +14,7 @@ from ..flags import Flag
 from ..instrument import Instrument, load_instrument
 from ..labels import VELOCITIES, check_known
 from ..likelihood import broadening, continuum
-from ..spectrum import FloatArray, Spectrum
+from ..spectrum import FloatArray, Spectrum, within
 from .diagnose import Verdict
 
 METHODS = ("nuts", "laplace", "map")
@@ -113,8 +113,11 @@ def prepare(given: Any, emulator: Emulator, settings: Settings, name: str | None
     spectrum = _with_lsf(spectrum, profile, settings.resolution)
     if settings.mask is not None:
         spectrum = spectrum.with_mask(settings.mask)
+    if profile is not None and profile.telluric and spectrum.frame != "rest":
+        # a barycentric frame is off by 30 km/s at most: less than the windows are vague
+        spectrum = spectrum.with_mask([profile.behind_air(arm.wavelength) for arm in spectrum.arms])
     if settings.windows is not None:
-        spectrum = spectrum.with_mask([_outside(arm.wavelength, settings.windows) for arm in spectrum.arms])
+        spectrum = spectrum.with_mask([~within(arm.wavelength, settings.windows) for arm in spectrum.arms])
     repaired = sum(spectrum.counts.get(key, 0) for key in ("not finite", "negative error"))
     if repaired:
         verdict.raise_flag(Flag.NONFINITE_MASKED, f"{repaired} pixels were not finite or had negative errors.")
@@ -160,13 +163,6 @@ def _with_lsf(spectrum: Spectrum, profile: Instrument | None, resolution: float 
             for arm in spectrum.arms
         ),
     )
-
-
-def _outside(wavelength: FloatArray, windows: Sequence[tuple[float, float]]) -> np.ndarray:
-    inside = np.zeros(wavelength.size, bool)
-    for low, high in windows:
-        inside |= (wavelength >= low) & (wavelength <= high)
-    return ~inside
 
 
 def _order(spectrum: Spectrum, profile: Instrument | None, given: int | bool | None) -> int | None:

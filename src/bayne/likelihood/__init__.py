@@ -11,7 +11,9 @@ from .problem import (
     jitter_variance,
     log_like,
     log_posterior,
+    padded,
     predict,
+    with_emulator_error,
 )
 
 __all__ = [
@@ -26,6 +28,8 @@ __all__ = [
     "log_like",
     "log_likelihood",
     "log_posterior",
+    "padded",
     "predict",
     "project",
+    "with_emulator_error",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -60,10 +61,15 @@ def predict(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array:
     """(a, n) normalised model flux on the observed pixels, float64, 1 on unused ones."""
     labels, other = parameters(static, arrays, theta)
     rest = static.forward.network(arrays["params"], labels)
+    return jnp.where(arrays["used"], _observed(static, arrays, rest, other), 1.0)
+
+
+def _observed(static: Static, arrays: Arrays, rest: jax.Array, other: dict[str, jax.Array]) -> jax.Array:
+    """(a, n) a spectrum (p,) of the emulator's wavelengths on the observed pixels, float64."""
     # collinear velocities add in rapidity: barycentric rv minus the observer's motion is the frame's velocity
     velocity = C_KMS * jnp.tanh(jnp.arctanh(other["rv"] / C_KMS) - jnp.arctanh(arrays["bary"] / C_KMS))
     flux = observe(static.forward, arrays, rest, velocity, other["vsini"], other["vmac"], other["lsf_scale"])
-    return jnp.where(arrays["used"], flux.astype(jnp.float64), 1.0)
+    return flux.astype(jnp.float64)
 
 
 def jitter_variance(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array | None:
@@ -140,7 +146,6 @@ def build(
     priors: Mapping[str, Any],
     order: int | None,
     pilot: list[FloatArray],
-    emulator_error: bool,
     with_jitter: bool,
 ) -> Problem:
     """Assemble the problem of one spectrum.
@@ -161,8 +166,8 @@ def build(
         Chebyshev order per arm; None for no continuum.
     pilot
         Pilot continuum of every arm.
-    emulator_error, with_jitter
-        Whether to count them.
+    with_jitter
+        Whether to free one excess variance per arm.
 
     Raises
     ------
@@ -224,8 +229,6 @@ def build(
     defaults = {"rv": bary, "vsini": 0.0, "vmac": 0.0, "lsf_scale": 1.0}
     arrays |= {f"fixed_{k}": jnp.asarray(float(fixed.get(k, v))) for k, v in defaults.items()}
     static = Static(the_plan.static, tuple(names), label_index, with_jitter)
-    if emulator_error and emulator.error is not None:
-        arrays |= _error_arrays(static, arrays, emulator, velocity)
     a, b = emulator.card.walls
     fixed_part = np.array([0.0 if i in label_index else labels[i] for i in range(labels.size)])
     wall = np.zeros((a.shape[0], len(names)))
@@ -262,22 +265,31 @@ def _normalised(spectrum: Spectrum, pilot: list[FloatArray], used: np.ndarray) -
     return np.where(used, data, 1.0), noise
 
 
-def _error_arrays(static: Static, arrays: Arrays, emulator: Emulator, velocity: float) -> Arrays:
-    """The emulator's error model on the observed pixels, at the starting velocity and without rotation."""
-    assert emulator.error is not None
-    zero = jnp.asarray(0.0)
+def with_emulator_error(problem: Problem, emulator: Emulator, theta: FloatArray | jax.Array) -> Problem:
+    """The problem with the emulator's error counted, as it is at `theta`: it depends on the star.
 
-    def carry(rest: jax.Array) -> jax.Array:
-        one = arrays["fixed_lsf_scale"]
-        return observe(static.forward, arrays, rest, jnp.asarray(velocity), zero, zero, one)
-
-    rows = [carry(jnp.asarray(row, jnp.float32)) for row in emulator.error.basis]
-    variance = carry(jnp.asarray(emulator.error.sigma**2, jnp.float32))
+    It stays as it is there when the parameters change, so that the maximum does not drift to where the error is large.
+    """
+    if emulator.error is None:
+        return problem
+    static, arrays = problem.static, problem.arrays
+    labels, other = parameters(static, arrays, jnp.asarray(theta))
+    error = emulator.error_at(np.asarray(labels))
+    assert error is not None
+    basis = _carry(static, arrays, jnp.asarray(error.basis, jnp.float32), other)
+    variance = _carry(static, arrays, jnp.asarray(error.sigma[None] ** 2, jnp.float32), other)[0]
     used = arrays["used"]
-    return {
-        "error_basis": jnp.where(used[..., None], jnp.stack(rows, -1).astype(jnp.float64), 0.0),
-        "error_variance": jnp.where(used, jnp.maximum(variance.astype(jnp.float64), 0.0), 0.0),
+    error_arrays = {
+        "error_basis": jnp.where(used[..., None], jnp.moveaxis(basis, 0, -1), 0.0),
+        "error_variance": jnp.where(used, jnp.maximum(variance, 0.0), 0.0),
     }
+    return replace(problem, arrays=dict(arrays) | error_arrays)
+
+
+@partial(jax.jit, static_argnums=0)
+def _carry(static: Static, arrays: Arrays, rows: jax.Array, other: dict[str, jax.Array]) -> jax.Array:
+    """(k, a, n) spectra (k, p) of the emulator's wavelengths on the observed pixels."""
+    return jax.lax.map(lambda row: _observed(static, arrays, row, other), rows)
 
 
 def best_continuum(problem: Problem, theta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -7,8 +7,6 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ..labels import pretty
 from ..training.attention import PASS
 from .answers import GOOD, correlation_figure, derivative_figure, matrix_figure, profile_figure
@@ -160,12 +158,11 @@ def _derivative_rows(evaluation: Evaluation, star: StarDerivatives) -> Iterable[
 
 
 def _error_model(evaluation: Evaluation) -> str:
-    found = evaluation.calibration
-    if found is None:
+    found, chi = evaluation.calibration, evaluation.chi
+    if found is None or chi is None:
         return "<h2>Error model</h2>\n" + _note("The emulator states no error of its own.")
     inside = ", ".join(f"{share:.1%}" for share in found.inside)
     quantiles = ", ".join(number(q, 2) for q in found.quantiles)
-    chi = evaluation.residual / np.maximum(found.predicted, 1e-12)
     return "\n".join(
         (
             "<h2>Error model</h2>",

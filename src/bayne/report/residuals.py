@@ -156,7 +156,7 @@ def calibration_figure(calibration: Calibration, chi: FloatArray) -> Figure:
             [min(predicted[know].min(), actual[know].min()), max(predicted[know].max(), actual[know].max())]
         )
         left.plot(ends, ends, color=RED, lw=1.0, label="equal")
-        left.set_xlabel("predicted standard deviation of a pixel")
+        left.set_xlabel("predicted standard deviation of a pixel, root mean square over test stars")
         left.set_ylabel("root mean square over test stars")
         left.legend(loc="upper left")
         edges = np.linspace(-6, 6, 121)

@@ -16,7 +16,6 @@ from ..emulators.transformer import Transformer
 from ..precision import double
 from ..spectrum import FloatArray
 from ..synthesis.lines import known_lines
-from .derivatives import gradient
 
 #: The star whose maps are made: the Sun (Prša et al. 2016; usual vmic), [X/Fe] = 0; or the nearest in the domain.
 SUN = {"teff": 5772.0, "logg": 4.44, "fe_h": 0.0, "vmic": 1.0}
@@ -100,7 +99,7 @@ def sun_of(emulator: Emulator) -> FloatArray:
 
 def gradient_map(emulator: Emulator) -> LineMap:
     """Map of the flux's derivatives at the Sun: for any network."""
-    derivative = gradient(emulator, sun_of(emulator))
+    derivative = emulator.gradient(sun_of(emulator))
     # with [X/H] in place of [X/Fe], iron no longer carries every other element along
     by_hydrogen = np.linalg.solve(hydrogen_matrix(emulator.label_names).T, derivative)
     names = tuple(map(_element, emulator.label_names))

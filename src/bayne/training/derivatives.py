@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import h5py
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from ..emulators import Emulator, Network
-from ..emulators.networks import Params
+from ..emulators import Emulator
 from ..errors import ReadError
-from ..precision import double
 from ..spectrum import FloatArray, to_vacuum
 from .grid import text
 
@@ -71,19 +66,6 @@ class StarDerivatives:
         return self.significance > DETECTED
 
 
-@double
-def gradient(emulator: Emulator, labels: FloatArray) -> FloatArray:
-    """(l, p) derivatives of the flux by the labels (l,), per unit of each label."""
-    return np.asarray(_gradient(emulator.network, emulator.params, jnp.asarray(labels)), dtype=np.float64)
-
-
-@partial(jax.jit, static_argnums=0)
-def _gradient(network: Network, params: Params, labels: jax.Array) -> jax.Array:
-    # forward mode in groups of labels: the memory of jacfwd over all of them would be a spectrum's times their number
-    flux = partial(network, params)
-    return jax.lax.map(lambda v: jax.jvp(flux, (labels,), (v,))[1], jnp.eye(labels.size), batch_size=8)
-
-
 def compare_derivatives(emulator: Emulator, path: str | Path) -> tuple[StarDerivatives, ...]:
     """Compare an emulator with a file of physical derivatives.
 
@@ -129,7 +111,7 @@ def _compare(emulator: Emulator, path: Path, file: h5py.File) -> tuple[StarDeriv
         labels = group["labels"][:].astype(np.float64)
         base = np.abs(emulator.evaluate(labels) - group["base"][:]).mean()
         physical = group["derivative"][:].astype(np.float64)
-        emulated = gradient(emulator, labels)
+        emulated = emulator.gradient(labels)
         correlation, cosine, slope, rms = np.array([_follow(e, d) for e, d in zip(emulated, physical, strict=True)]).T
         step = np.array([STEP.get(unit, OTHER_STEP) for unit in emulator.label_units])
         significance = np.sqrt(np.sum(physical**2, axis=1)) * step * SIGNAL_TO_NOISE

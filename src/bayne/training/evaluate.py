@@ -78,7 +78,8 @@ class Calibration:
     Parameters
     ----------
     predicted, actual
-        (p,) standard deviation that the error model predicts, root mean square of the residuals.
+        (p,) root mean square over the stars of the standard deviation that the error model predicts, and of the
+        residuals.
     quantiles
         Of residual / predicted over all stars and pixels, at the probabilities of -2, -1, 0, 1, 2 sigma of a Gaussian.
     inside
@@ -117,7 +118,7 @@ class Evaluation:
     mae_of_mean
         Mean absolute error of predicting the mean of all other rows.
     predicted
-        (p,) standard deviation that the emulator's error model predicts; None where it has none.
+        (n, p) standard deviation that the emulator's error model predicts; None where it has none.
     derivatives
         Against physical derivatives, one per star of the file; empty without a file.
     maps
@@ -194,13 +195,18 @@ class Evaluation:
         return [(text, part == i) for i, text in enumerate(words)]
 
     @cached_property
+    def chi(self) -> FloatArray | None:
+        """(n, p) residuals in units of the predicted standard deviation; None without an error model."""
+        return None if self.predicted is None else self.residual / np.maximum(self.predicted, 1e-12)
+
+    @cached_property
     def calibration(self) -> Calibration | None:
         """Predicted against actual error; None without an error model."""
-        if self.predicted is None:
+        chi = self.chi
+        if self.predicted is None or chi is None:
             return None
-        chi = self.residual / np.maximum(self.predicted, 1e-12)
         return Calibration(
-            predicted=self.predicted,
+            predicted=np.sqrt(np.mean(self.predicted**2, axis=0)),
             actual=np.sqrt(np.mean(self.residual.astype(np.float64) ** 2, axis=0)),
             quantiles=tuple(float(q) for q in np.quantile(chi, PROBABILITIES)),
             inside=tuple(float(np.mean(np.abs(chi) < k)) for k in (1, 2, 3)),
@@ -273,7 +279,7 @@ def evaluate(emulator: Emulator, grid: Grid | str | Path, *, derivatives: str | 
         grid = read_grid(grid)
     _check(emulator, grid)
     rows = np.flatnonzero(grid.test)
-    error, attention = emulator.error, attention_map(emulator)
+    errors, attention = [emulator.error_at(x) for x in grid.labels[rows]], attention_map(emulator)
     return Evaluation(
         card=emulator.card,
         grid_hash=grid.hash,
@@ -284,7 +290,7 @@ def evaluate(emulator: Emulator, grid: Grid | str | Path, *, derivatives: str | 
         flux=grid.flux[rows],
         residual=_residual(emulator, grid),
         mae_of_mean=_mae_of_mean(grid),
-        predicted=None if error is None else np.sqrt(np.sum(error.basis**2, axis=0) + error.sigma**2),
+        predicted=None if emulator.error is None else np.stack([error.total for error in errors if error]),
         derivatives=() if derivatives is None else compare_derivatives(emulator, derivatives),
         maps=(gradient_map(emulator), *(() if attention is None else (attention,))),
     )

@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from ..emulators import Card, Emulator, ErrorModel
+from ..emulators import Card, Emulator
 from ..emulators.coordinates import absorbance, hydrogen_matrix
 from ..emulators.kernel import KernelPayne, kernel
 from ..precision import double
-from ..spectrum import FloatArray
 from .card import grid_card
+from .errors import error_model
 from .evaluate import held_out_errors
 from .grid import Grid
 
@@ -31,6 +31,7 @@ def train_kernel(
     rank: int = 120,
     steps: int = 300,
     error_rank: int = 12,
+    spectra: int = 0,
     name: str = "kernel",
     tell: Callable[[str], None] = lambda text: None,
 ) -> tuple[Emulator, dict[str, float]]:
@@ -47,6 +48,8 @@ def train_kernel(
         (Rasmussen & Williams 2006, eq. 5.12).
     error_rank
         Rank of the correlated part of the error model.
+    spectra
+        Train on the first so many training rows only; 0: on all but the test rows.
     name
         Name on the card.
     tell
@@ -57,7 +60,7 @@ def train_kernel(
     tuple
         The emulator, with the error model of its leave-one-out residuals; its `held_out_errors`.
     """
-    train = ~grid.test
+    train = np.flatnonzero(grid.train)[:spectra] if spectra else np.flatnonzero(~grid.test)
     matrix = hydrogen_matrix(grid.names)
     raw = grid.labels @ matrix.T
     low, high = raw.min(0), raw.max(0)
@@ -90,16 +93,8 @@ def train_kernel(
     errors = held_out_errors(emulator, grid)
     held_out = {k: float(f"{v:.3g}") for k, v in errors.items()}
     card = Card.from_dict({**card.__dict__, "held_out_error": held_out}, name)
-    error = error_model(left_out, error_rank)
+    error = error_model(emulator, grid.labels[train], left_out, error_rank)
     return Emulator(network, emulator.params, grid.wavelength, card, error), errors
-
-
-def error_model(residual: FloatArray, rank: int) -> ErrorModel:
-    """Covariance of held-out residuals (n, p): the leading principal components, and what is left on the diagonal."""
-    _, singular, right = np.linalg.svd(residual / np.sqrt(len(residual)), full_matrices=False)
-    basis = singular[:rank, None] * right[:rank]
-    rest = np.mean(residual**2, axis=0) - np.sum(basis**2, axis=0)
-    return ErrorModel(basis.astype(np.float32), np.sqrt(np.maximum(rest, 0.0)).astype(np.float32))
 
 
 def _tune(x: jax.Array, target: jax.Array, names: tuple[str, ...], steps: int, tell: Callable[[str], None]) -> Log:

@@ -21,9 +21,10 @@ from ..emulators.trainable import Trainable
 from ..errors import BayneError, did_you_mean
 from .card import grid_card
 from .config import Config, read_config
+from .errors import with_error_model
 from .evaluate import held_out_errors
 from .grid import Grid, read_grid
-from .kernel import error_model, train_kernel
+from .kernel import train_kernel
 from .loop import CHECKPOINT, Run, Spectra, Tell, fit
 
 Source = str | Path | Mapping[str, Any] | None
@@ -219,10 +220,8 @@ def _gradient_descent(
     )
     weights = {name: np.asarray(value) for name, value in fit(run, start, resume, tell).items()}
     emulator = Emulator(network, {**params, **weights}, grid.wavelength, card)
-    residual = emulator.evaluate(grid.labels[grid.validation]) - grid.flux[grid.validation]
     errors = {k: float(f"{v:.3g}") for k, v in held_out_errors(emulator, grid).items()}
-    error = error_model(residual, training.error_rank)
-    return replace(emulator, card=replace(card, held_out_error=errors), error=error)
+    return with_error_model(replace(emulator, card=replace(card, held_out_error=errors)), grid, training.error_rank)
 
 
 def _made(network: Trainable, grid: Grid) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def trained(grid: Grid, variant: str, size: int, minutes: float, folder: Path) -
 
 
 def described(emulator: Emulator, folder: Path) -> dict[str, Any]:
-    """Errors, steps, wall seconds of steps and checks, and number of parameters of an emulator in a folder."""
+    """Errors, number of parameters, and what the log says of steps and their wall seconds, of an emulator."""
     log = folder / "log.jsonl"
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     arrays = {k: v for k, v in emulator.params.items() if k not in emulator.network.derived}
@@ -107,7 +107,7 @@ def described(emulator: Emulator, folder: Path) -> dict[str, Any]:
         "network": emulator.card.network,
         "errors": emulator.card.held_out_error,
         "steps": lines[-1]["step"] if lines else None,
-        "seconds": sum(line["seconds"] for line in lines),
+        "seconds": sum(line["seconds"] for line in lines) or None,
         "parameters": sum(np.size(v) for v in arrays.values()),
     }
 

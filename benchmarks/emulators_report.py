@@ -75,7 +75,8 @@ def _accuracy(results: Results) -> str:
         row = [name, *(f"{by_size[n]['mae']:.5f}" if n in by_size else "" for n in sizes)]
         row += [f"{last['errors'][key]:.5f}" for key in ("median_star_mae", "worst_star_mae")]
         row += [f"{last['errors']['mae_of_mean'] / last['errors']['mae']:.1f}", str(last["steps"] or "")]
-        rows.append([*row, f"{last['seconds']:.0f}", f"{last['parameters'] / 1e6:.2f} M"])
+        row += [f"{last['seconds']:.0f}" if last["seconds"] else "", f"{last['parameters'] / 1e6:.2f} M"]
+        rows.append(row)
     return _table([*head, "steps", "seconds", "parameters"], rows)
 
 

@@ -142,3 +142,17 @@ def test_values_that_are_not_finite_are_refused(name: str) -> None:
         bad.flat[0] = np.nan
         with pytest.raises(ValueError, match=f"{key}.*not finite"):
             NETWORKS[name].decode(NETWORKS[name].example(card, PIXELS, 0) | {key: bad}, card)
+
+
+@every_network
+def test_a_network_that_can_be_cut_keeps_its_spectrum_on_the_pixels_left(name: str) -> None:
+    emulator = example(name, error=True)
+    keep = np.arange(PIXELS) % 37 > 10
+    less = emulator.cut(keep)
+    if not emulator.network.per_pixel:
+        assert less is emulator
+        return
+    np.testing.assert_array_equal(less.wavelength, emulator.wavelength[keep])
+    np.testing.assert_allclose(less.flux(INSIDE), emulator.flux(INSIDE)[:, keep], rtol=0, atol=1e-6)
+    assert less.error is not None
+    assert less.error.basis.shape == (2, keep.sum())

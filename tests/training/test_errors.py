@@ -37,7 +37,7 @@ def test_errors_that_were_put_in_are_found() -> None:
     assert np.hypot(found.labels[2], found.labels[0] / 2000) == pytest.approx(0.05, rel=0.25)
     assert found.labels[4] == pytest.approx(0.15, rel=0.25)
     assert found.labels[3] < 0.02
-    assert np.sqrt(np.mean(found.total**2)) == pytest.approx(NOISE, rel=0.05)
+    assert np.sqrt(np.mean(found.total**2)) == pytest.approx(NOISE, rel=0.1)
 
 
 def test_label_errors_of_other_stars_are_as_large_as_predicted() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
@@ -161,6 +161,19 @@ class Emulator:
         size = sensitivity(self.evaluate(labels).astype(np.float64))
         shift = self.gradient(labels) * self.error.labels[:, None]
         return ErrorModel(np.concatenate([self.error.basis * size, shift]), self.error.sigma * size)
+
+    def cut(self, keep: np.ndarray) -> Emulator:
+        """The emulator on the pixels where `keep` (p,) is True, at their share of the cost; itself if it has no cut."""
+        if keep.all() or not self.network.per_pixel:
+            return self
+        stored = {k: np.asarray(v) for k, v in self.params.items() if k not in self.network.derived}
+        arrays = {k: v[..., keep] if k in self.network.per_pixel else v for k, v in stored.items()}
+        wavelength = self.wavelength[keep]
+        network, params = self.network.decode(arrays | {"wavelength": wavelength}, self.card)
+        error = self.error
+        if error is not None:
+            error = replace(error, basis=error.basis[:, keep], sigma=error.sigma[keep])
+        return Emulator(network, params, wavelength, self.card, error)
 
     def _checked(self, labels: ArrayLike) -> FloatArray:
         x = np.asarray(labels, dtype=np.float64)

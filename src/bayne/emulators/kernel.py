@@ -38,6 +38,7 @@ class KernelPayne(Network):
 
     name = "kernel-payne"
     derived = frozenset({"hydrogen"})
+    per_pixel = ("basis", "mean")
 
     def __call__(self, params: Params, labels: jax.Array) -> jax.Array:
         # the weights are large and of both signs: in float32 their sum is noise of 0.001 in flux, which stops a
@@ -63,8 +64,7 @@ class KernelPayne(Network):
         }
         shapes |= dict.fromkeys(("x_min", "x_max", "scale", "linear"), (count,))
         check_arrays(arrays, shapes, card.name)
-        per_pixel = ("basis", "mean")
-        params = {k: np.asarray(arrays[k], dtype=np.float32 if k in per_pixel else np.float64) for k in shapes}
+        params = {k: np.asarray(arrays[k], dtype=np.float32 if k in cls.per_pixel else np.float64) for k in shapes}
         return cls(), params | {"hydrogen": hydrogen_matrix(card.labels)}
 
     @classmethod

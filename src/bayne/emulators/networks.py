@@ -31,6 +31,9 @@ class Network(abc.ABC):
     #: Parameters that `decode` makes anew from the rest: not written to files.
     derived: ClassVar[frozenset[str]] = frozenset()
 
+    #: Arrays whose last axis is pixels, where cutting them leaves a network of fewer pixels; none: it cannot be cut.
+    per_pixel: ClassVar[tuple[str, ...]] = ()
+
     #: The card's ``architecture`` for the arrays of `example`.
     small: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 

@@ -40,6 +40,7 @@ class PayneLarge(Trainable):
     name = "payne-large"
     small = MappingProxyType({"width": 8, "depth": 3})
     head = ("w_out", "b_out")
+    per_pixel = (*head, "mean")
     defaults = MappingProxyType({"learning_rate": 5e-3, "batch": 32})
     width: int = 300
     depth: int = 3

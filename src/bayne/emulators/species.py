@@ -70,6 +70,7 @@ class SpeciesPayne(Trainable):
     small = MappingProxyType({"rank": 2, "width": 8, "shared": 2})
     head = ("level", "slope", "basis")
     adamw_only = head
+    per_pixel = (*head, "mean")
     defaults = MappingProxyType(
         {"batch": 8, "learning_rate": 1e-2, "weight_decay": 1e-2, "loss": "huber", "patience": 0, "minutes": 40.0}
     )

@@ -122,9 +122,11 @@ def fit_star(
     ready, verdict = prepare(spectrum, emulator, settings, id)
     if verdict.flags.bad:
         return give_up(ready.spectrum, emulator, settings, verdict, clock)
-    if not _meets(ready.spectrum, emulator):
+    met = _meeting(ready.spectrum, emulator)
+    if not met.any():
         verdict.raise_flag(Flag.NO_OVERLAP, _ranges(ready.spectrum, emulator))
         return give_up(ready.spectrum, emulator, settings, verdict, clock)
+    emulator = emulator.cut(met)
     start = _start(ready.spectrum, emulator, ready.pilot, settings, ready.bary)
     verdict.numbers["rv_significance"] = start.significance
     if start.significance < diagnose.RV_SIGNIFICANCE and "rv" in settings.free:
@@ -168,14 +170,17 @@ def fit_star(
     )
 
 
-def _meets(spectrum: Spectrum, emulator: Emulator) -> bool:
-    """Whether any good pixel lies in a window of the emulator at any velocity that is searched."""
-    stretch = 1 + MAX_VELOCITY / C_KMS
-    return any(
-        bool(np.any(arm.good & (arm.wavelength * stretch > low) & (arm.wavelength < high * stretch)))
-        for arm in spectrum.arms
+def _meeting(spectrum: Spectrum, emulator: Emulator) -> np.ndarray:
+    """(p,) True in the emulator's windows that a good pixel lies in at any velocity that is searched."""
+    stretch, segment = 1 + MAX_VELOCITY / C_KMS, emulator.segment
+    met = [
+        any(
+            bool(np.any(arm.good & (arm.wavelength * stretch > low) & (arm.wavelength < high * stretch)))
+            for arm in spectrum.arms
+        )
         for low, high in emulator.windows()
-    )
+    ]
+    return np.array(met)[segment]
 
 
 def _ranges(spectrum: Spectrum, emulator: Emulator) -> str:

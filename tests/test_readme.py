@@ -87,7 +87,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_make_targets_exist(page: Path) -> None:
     makefile = (ROOT / "Makefile").read_text()
     code = "\n".join([*blocks(page, "shell"), *re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))])
-    for target in re.findall(r"^make ([a-z]+)", code, re.MULTILINE):
+    for target in re.findall(r"^make ([a-z-]+)", code, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 

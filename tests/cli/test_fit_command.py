@@ -177,7 +177,7 @@ def test_demo_compares_with_the_truth(run: Run, calls: Calls, tmp_path: Path, mo
     assert result.exit_code == 0, result.output
     assert calls.read[0].name == "demo_star.ecsv"
     assert calls.emulator == ("galah", None)
-    assert calls.settings == {"seed": 3}
+    assert calls.settings == {"method": "laplace", "seed": 3}
     assert "truth" in result.stdout
     assert "5700" in result.stdout
     assert "σ" in result.stdout

@@ -25,7 +25,7 @@ def demo(
     overwrite: Overwrite = False,
     log_level: Level = None,
 ) -> None:
-    """Fit the example star, compare with the truth.
+    """Fit the example star by its Gaussian at the maximum, compare with the truth.
 
     \b
     Example:
@@ -46,7 +46,7 @@ def demo(
     paths = result_files(output, star.id)
     refuse_existing(list(paths), overwrite)
     output.mkdir(parents=True, exist_ok=True)
-    result = fit_star(star, load_emulator("galah"), seed=seed)
+    result = fit_star(star, load_emulator("galah"), method="laplace", seed=seed)
     result.save(paths[0], overwrite=overwrite)
     report(result, paths[1], overwrite=overwrite)
     show(result, out)

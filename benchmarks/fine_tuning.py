@@ -39,7 +39,7 @@ EDGE = 5200.0
 GENTLER = 0.3
 
 #: Variants of ``emulators.py``.
-NETWORKS = ("payne-large", "patch-element", "species")
+NETWORKS = ("payne-large", "patch", "species")
 
 
 @dataclass(frozen=True)

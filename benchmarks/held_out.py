@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from mocks import hermes_mock
+from mocks import fit_mock
 
 import bayne
 from bayne.training import read_grid
@@ -34,13 +34,11 @@ def main() -> None:
     rows = np.flatnonzero(grid.test)[: arguments.stars]
     pulls, ratio, ok = [], [], []
     for row in rows:
-        arms = ("blue", "green", "red", "infrared")
-        star = hermes_mock(emulator, grid.flux[row], arms=arms, rv=15.0, vsini=12.0, snr=arguments.snr, seed=int(row))
-        result = bayne.fit_star(star, emulator, method="map", emulator_error=not arguments.no_emulator_error)
-        where = [result.names.index(name) for name in grid.names]
-        sigma = np.sqrt(np.diag(result.fisher_covariance))[where]
-        pulls.append((result.map[where] - grid.labels[row]) / sigma)
-        ratio.append(sigma / result.prior_std[where])
+        result, found = fit_mock(
+            emulator, grid, int(row), arguments.snr, emulator_error=not arguments.no_emulator_error
+        )
+        pulls.append(found[:, 0] / found[:, 1])
+        ratio.append(found[:, 1] / [result.prior_std[result.names.index(name)] for name in grid.names])
         ok.append(result.ok)
     pull, wide = np.abs(np.array(pulls)), np.median(ratio, axis=0)
     print(f"{len(rows)} stars, {sum(ok)} ok; within 1: {np.mean(pull < 1):.2f}, within 3: {np.mean(pull < 3):.2f}")

@@ -70,7 +70,7 @@ def fake_result(
     """A result that looks like one of `fit_star`; with `failed`, one whose numbers are all NaN."""
     if arms is None:
         arms = [fake_arm("blue", 4830, 4900, 900, -21.4, not failed), fake_arm("red", 6540, 6590, 600, -21.4, False)]
-    jitters = [f"jitter_{arm.name}" for arm in arms][:3]
+    jitters = [f"excess_{arm.name}" for arm in arms][:3]
     names = (*labels, *jitters)
     sd = np.array([SCALE.get(name, 0.05) for name in names])
     centre = np.array([CENTRE.get(name, 0.1) for name in names])

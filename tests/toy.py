@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bayne.emulators import Card, Emulator, Network
+from bayne.emulators import Card, Emulator, ErrorModel, Network
 from bayne.emulators.payne import PixelPayne
 from bayne.spectrum import C_KMS, Arm, GaussianLSF, Spectrum, make_arm
 
@@ -17,12 +17,28 @@ LABELS = ("teff", "logg", "fe_h", "mg_fe")
 LOWER = np.array([4500.0, 3.0, -1.0, -0.5])
 UPPER = np.array([6500.0, 5.0, 0.5, 0.5])
 RESOLUTION = 30_000.0
+LABEL_ERRORS = np.array([40.0, 0.05, 0.03, 0.04])
 
 
 def card(**changes: object) -> Card:
     """Card of the toy emulator."""
     base = Card(
         "toy", "pixel-payne", LABELS, ("K", "dex", "dex", "dex"), tuple(LOWER), tuple(UPPER), "vacuum", RESOLUTION
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def atmosphere_card(network: str, **changes: object) -> Card:
+    """Card of a network with three labels and a wide domain, for tests of networks with random weights."""
+    base = Card(
+        name="small",
+        network=network,
+        labels=("teff", "logg", "fe_h"),
+        units=("K", "dex", "dex"),
+        lower=(4000.0, 1.0, -2.0),
+        upper=(7000.0, 5.0, 0.5),
+        medium="vacuum",
+        resolution=RESOLUTION,
     )
     return replace(base, **changes)  # type: ignore[arg-type]
 
@@ -73,6 +89,14 @@ def toy_emulator(span: float = 35.0) -> Emulator:
     }
     network, params = PixelPayne.decode(arrays, card())
     return Emulator(network, {k: jnp.asarray(v) for k, v in params.items()}, wavelength, card())
+
+
+def erring_emulator(factor: float = 1.0) -> Emulator:
+    """The toy emulator with an error model whose standard deviations are `factor` times some."""
+    emulator = toy_emulator()
+    pixels = emulator.wavelength.size
+    basis = np.random.default_rng(2).normal(0, 0.02, (2, pixels))
+    return replace(emulator, error=ErrorModel(factor * basis, np.full(pixels, factor * 0.03), factor * LABEL_ERRORS))
 
 
 def mock_star(

@@ -132,7 +132,7 @@ def test_summary_shows_labels_flags_and_times(run: Run, calls: Calls, tmp_path: 
         assert text in output
     assert "Look at [Mg/Fe]." in output
     assert "compiled and fitted" in output
-    assert "jitter" not in output
+    assert "excess" not in output
 
 
 def test_bad_star_exits_with_3_after_writing(run: Run, calls: Calls, tmp_path: Path) -> None:

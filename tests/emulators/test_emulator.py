@@ -7,23 +7,14 @@ import numpy as np
 import pytest
 
 from bayne import BayneError
-from bayne.emulators import NETWORKS, Card, Emulator
+from bayne.emulators import NETWORKS, Emulator
+from toy import atmosphere_card
 
 HULL = ((4000.0, 1.0, -2.0), (7000.0, 1.0, -2.0), (4000.0, 5.0, -2.0), (4000.0, 1.0, 0.5))
 
 
 def emulator_with(hull: tuple[tuple[float, float, float], ...] = ()) -> Emulator:
-    card = Card(
-        name="two windows",
-        network="payne",
-        labels=("teff", "logg", "fe_h"),
-        units=("K", "dex", "dex"),
-        lower=(4000.0, 1.0, -2.0),
-        upper=(7000.0, 5.0, 0.5),
-        medium="vacuum",
-        resolution=30_000.0,
-        hull=hull,
-    )
+    card = atmosphere_card("payne", name="two windows", hull=hull)
     wavelength = np.concatenate([np.linspace(5000.0, 5010.0, 101), np.linspace(6000.0, 6010.0, 101)])
     network, params = NETWORKS["payne"].decode(NETWORKS["payne"].example(card, 202, seed=2), card)
     # a smooth spectrum: weights of the last layer vary slowly with wavelength

@@ -13,20 +13,11 @@ from bayne import ReadError
 from bayne.emulators import Card
 from bayne.emulators.patch import PatchTransformerPayne
 from bayne.emulators.transformer import TransformerPayne
+from toy import atmosphere_card
 
 
 def card(network: str, **architecture: Any) -> Card:
-    return Card(
-        name="small",
-        network=network,
-        architecture={"width": 32, "layers": 2, "tokens": 3, **architecture},
-        labels=("teff", "logg", "fe_h"),
-        units=("K", "dex", "dex"),
-        lower=(4000.0, 1.0, -2.5),
-        upper=(7000.0, 5.0, 0.5),
-        medium="vacuum",
-        resolution=30_000.0,
-    )
+    return atmosphere_card(network, architecture={"width": 32, "layers": 2, "tokens": 3, **architecture})
 
 
 def test_patches_cover_each_window_once_and_never_cross_a_gap() -> None:
@@ -64,6 +55,24 @@ def test_patches_of_one_pixel_with_codes_for_queries_are_the_wavelength_wise_net
     np.testing.assert_allclose(jax.jit(patch)(other, labels), jax.jit(wise)(params, labels), rtol=0, atol=1e-6)
 
 
+def test_maps_of_the_patches_own_turn_outputs_into_pixels() -> None:
+    """With unit matrices nothing changes; with the second patch's reversed, its pixels are."""
+    shared, own = card("patch-transformer", patch=4), card("patch-transformer", patch=4, rank=4)
+    arrays = PatchTransformerPayne.example(shared, 12, seed=0)
+    arrays["queries"] = np.random.default_rng(1).normal(size=(3, 32))
+    arrays["head/second/kernel"] = np.random.default_rng(2).normal(size=(32, 4))
+    plain, params = PatchTransformerPayne.decode(arrays, shared)
+    labels = jnp.array([5300.0, 2.2, -1.0])
+    expected = np.asarray(jax.jit(plain)(params, labels))
+    for turned, order in ((False, slice(4, 8)), (True, slice(7, 3, -1))):
+        decoder = np.stack([np.eye(4)] * 3)
+        decoder[1] = decoder[1][::-1] if turned else decoder[1]
+        network, params = PatchTransformerPayne.decode(arrays | {"decoder": decoder}, own)
+        found = np.asarray(jax.jit(network)(params, labels))
+        np.testing.assert_allclose(found, np.concatenate([expected[:4], expected[order], expected[8:]]), atol=1e-6)
+    assert np.ptp(expected[4:8]) > 1e-3
+
+
 def test_attention_is_by_patch() -> None:
     the_card = card("patch-transformer", patch=8)
     arrays = PatchTransformerPayne.example(the_card, 13, seed=0)
@@ -78,6 +87,12 @@ def test_attention_is_by_patch() -> None:
 def test_wrong_patches_are_refused(patch: float) -> None:
     with pytest.raises(ReadError, match=r"patch = .* give a positive whole number"):
         PatchTransformerPayne.of({"patch": patch}, "card")
+
+
+@pytest.mark.parametrize("rank", [-1, 2.5])
+def test_wrong_ranks_are_refused(rank: float) -> None:
+    with pytest.raises(ReadError, match=r"rank = .* give a whole number, 0 for one map for all patches"):
+        PatchTransformerPayne.of({"rank": rank}, "card")
 
 
 def test_queries_for_another_number_of_patches_are_refused() -> None:

@@ -12,22 +12,10 @@ import numpy as np
 import pytest
 
 from bayne.emulators import NETWORKS, Card, Emulator, load_emulator
+from toy import atmosphere_card
 
 CARD = Path(str(files("bayne"))) / "emulators" / "cards" / "binspec_apogee.json"
 SUN_LIKE = np.array([5777.0, 4.44, 0.0, 0.0, 6.0])
-
-
-def small_card(network: str) -> Card:
-    return Card(
-        name="small",
-        network=network,
-        labels=("teff", "logg", "fe_h"),
-        units=("K", "dex", "dex"),
-        lower=(4000.0, 1.0, -2.5),
-        upper=(7000.0, 5.0, 0.5),
-        medium="vacuum",
-        resolution=30_000.0,
-    )
 
 
 def scaled(arrays: dict[str, np.ndarray], labels: np.ndarray) -> list[float]:
@@ -67,7 +55,7 @@ def flux_of(name: str, arrays: dict[str, np.ndarray], card: Card, labels: np.nda
 
 
 def test_payne_follows_the_published_formula() -> None:
-    card = small_card("payne")
+    card = atmosphere_card("payne")
     arrays = NETWORKS["payne"].example(card, 21, seed=1)
     labels = np.array([4800.0, 2.3, -1.1])
     np.testing.assert_allclose(flux_of("payne", arrays, card, labels), payne_by_hand(arrays, labels), rtol=0, atol=3e-6)
@@ -75,7 +63,7 @@ def test_payne_follows_the_published_formula() -> None:
 
 def test_payne_uses_the_leaky_side_of_its_units() -> None:
     """With every hidden unit negative, only the slope of 0.01 carries the labels to the flux."""
-    card = small_card("payne")
+    card = atmosphere_card("payne")
     arrays = NETWORKS["payne"].example(card, 21, seed=1)
     arrays["b_array_0"] = np.full_like(arrays["b_array_0"], -20.0)
     labels = np.array([4800.0, 2.3, -1.1])
@@ -86,7 +74,7 @@ def test_payne_uses_the_leaky_side_of_its_units() -> None:
 
 
 def test_pixel_payne_follows_the_published_formula() -> None:
-    card = small_card("pixel-payne")
+    card = atmosphere_card("pixel-payne")
     arrays = NETWORKS["pixel-payne"].example(card, 21, seed=1)
     labels = np.array([4800.0, 2.3, -1.1])
     expected = binspec_by_hand(arrays, labels, range(21))

@@ -7,8 +7,13 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 
-from bayne import Flag
+import bayne
+from bayne import BayneError, Flag
+from bayne.inference import sample
+from bayne.inference.sample import nuts
+from bayne.likelihood import build, log_like
 from bayne.spectrum import C_KMS
+from toy import erring_emulator
 
 LABELS = ("teff", "logg", "fe_h", "mg_fe")
 MEASURED = (*LABELS, "rv", "vsini")
@@ -137,6 +142,79 @@ def test_numpyro_distributions_are_priors(star, fit, maximum):
     result = fit(star, "laplace", priors={"mg_fe": dist.Uniform(low, 0.5), "teff": heavy})
     assert result.draws("mg_fe").min() >= low
     assert row(result, "teff")["std"] < row(maximum, "teff")["std"]
+
+
+@pytest.mark.parametrize(
+    "prior", [(12.0, 1.0), dist.Normal(12.0, 1.0), dist.Uniform(5.0, 20.0)], ids=["pair", "normal", "uniform"]
+)
+def test_prior_on_the_velocity_narrows_the_search(prior, star, fit, truth):
+    found = row(fit(star, priors={"rv": prior}), "rv")
+    assert abs(found["median"] - truth["rv"]) < 4 * found["std"]
+
+
+@pytest.mark.parametrize("prior", [(60.0, 1.0), dist.Uniform(50.0, 90.0)], ids=["pair", "uniform"])
+def test_prior_far_from_the_velocity_is_no_error_but_a_bad_fit(prior, star, fit):
+    result = fit(star, priors={"rv": prior})
+    assert 45 < row(result, "rv")["median"] < 95
+    assert not result.ok
+
+
+def test_velocity_that_is_given_is_not_uncertain(mock, fit, truth):
+    faint = mock(snr=2.0)
+    assert Flag.RV_UNCERTAIN in fit(faint).flags
+    assert Flag.RV_UNCERTAIN not in fit(faint, fixed={"rv": truth["rv"]}).flags
+
+
+def test_metallicity_and_abundance_may_both_be_fixed(star, fit, truth):
+    result = fit(star, fixed={name: truth[name] for name in ("fe_h", "mg_fe")})
+    found = row(result, "mg_h")
+    assert (found["median"], found["std"]) == (pytest.approx(truth["fe_h"] + truth["mg_fe"]), 0)
+
+
+def test_broadening_that_the_network_contains_is_not_applied_again(star, emulator):
+    """A label of the network that bears its name switches the operator off; what is only absorbed cannot be given."""
+    own = replace(emulator, card=replace(emulator.card, labels=("teff", "logg", "fe_h", "vmac")))
+    problem = build(
+        star, own, velocity=0.0, bary=0.0, free=("rv",), fixed={"vmac": 0.1}, priors={}, order=None,
+        pilot=[np.ones(arm.flux.size) for arm in star.arms], with_jitter=False,
+    )  # fmt: skip
+    assert not problem.static.forward.macro
+    assert problem.arrays["fixed_vmac"] == 0
+    absorbing = replace(emulator, card=replace(emulator.card, absorbs=("vsini",)))
+    with pytest.raises(BayneError, match="vsini: the network's labels contain it"):
+        bayne.fit_star(star, absorbing, fixed={"vsini": 10.0})
+
+
+def test_priors_without_a_variance_have_a_spread(star, fit):
+    """A Cauchy prior: what its domain leaves of it."""
+    assert np.isfinite(row(fit(star, priors={"mg_fe": dist.Cauchy(0.0, 0.2)}), "mg_fe")["prior_std"])
+
+
+def test_priors_of_what_is_no_parameter_are_refused(star, fit):
+    with pytest.raises(BayneError, match="prior of lsf_scale: it is no parameter of this fit"):
+        fit(star, priors={"lsf_scale": (1.0, 0.1)})
+
+
+@pytest.mark.parametrize("jitter", [True, False])
+def test_table_of_the_sampler_is_that_of_the_star(jitter, star, monkeypatch):
+    """The likelihood of every draw, from the tabulated Gram matrix, is the one summed over all pixels."""
+    given = []
+
+    def spy(static, arrays, prior, centre, key):
+        given.extend((static, arrays))
+        return nuts(static, arrays, prior, centre, key)
+
+    monkeypatch.setattr("bayne.inference.fit.nuts", spy)
+    monkeypatch.setattr(sample, "WARMUP", 10)
+    monkeypatch.setattr(sample, "DRAWS", 20)
+    result = bayne.fit_star(star, erring_emulator(), jitter=jitter)
+    draws = np.stack([result.draws(name).ravel() for name in result.names], axis=-1)
+    told = np.asarray(result.idata.sample_stats["log_likelihood_total"]).ravel()
+    with jax.enable_x64(True):
+        static, arrays = given
+        assert "error_basis" in arrays
+        exact = jax.lax.map(lambda x: log_like(static, arrays, x), draws)
+    np.testing.assert_allclose(told, exact, rtol=1e-8)
 
 
 def test_fixed_labels_are_held_and_stay_in_the_table(star, fit, maximum, truth):

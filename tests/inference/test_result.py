@@ -149,7 +149,7 @@ def test_missing_group_is_refused(saved: tuple[FitResult, Path], group: str) -> 
 def test_table_has_a_row_and_a_unit_for_everything() -> None:
     result = fake_result()
     table = result.table
-    assert list(table["label"]) == [*result.label_names, "mg_h", "si_h", "jitter_blue", "jitter_red"]
+    assert list(table["label"]) == [*result.label_names, "mg_h", "si_h", "excess_blue", "excess_red"]
     row = {str(r["label"]): r for r in table}
     assert row["teff"]["unit"] == "K"
     assert row["mg_h"]["unit"] == "dex"

@@ -9,22 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bayne.emulators import Emulator, ErrorModel
+from bayne.emulators import ErrorModel
 from bayne.information import fisher_matrix
 from bayne.likelihood import Problem, build, with_emulator_error
 from bayne.likelihood.continuum import pilot
-from toy import mock_star, toy_emulator
+from toy import LABEL_ERRORS, erring_emulator, mock_star, toy_emulator
 
-SHIFT = np.array([40.0, 0.05, 0.03, 0.04])
 STAR = np.array([5500.0, 4.2, -0.2, 0.1, 12.0, 15.0, 0.0, 0.0])
-
-
-def erring(factor: float = 1.0) -> Emulator:
-    """The toy emulator with an error model whose standard deviations are `factor` times some."""
-    emulator = toy_emulator()
-    pixels = emulator.wavelength.size
-    basis = np.random.default_rng(2).normal(0, 0.02, (2, pixels))
-    return replace(emulator, error=ErrorModel(factor * basis, np.full(pixels, factor * 0.03), factor * SHIFT))
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +31,9 @@ def bare() -> Problem:
 def test_metal_rich_star_gets_the_larger_error(bare: Problem) -> None:
     with jax.enable_x64(True):
         poor, rich = (
-            with_emulator_error(bare, erring(), np.array([5500.0, 4.2, iron, 0.1, 12.0, 15.0, 0.0, 0.0])).arrays
+            with_emulator_error(
+                bare, erring_emulator(), np.array([5500.0, 4.2, iron, 0.1, 12.0, 15.0, 0.0, 0.0])
+            ).arrays
             for iron in (-0.9, 0.4)
         )
     for name in ("error_variance", "error_basis"):
@@ -50,7 +43,7 @@ def test_metal_rich_star_gets_the_larger_error(bare: Problem) -> None:
 
 def test_covariance_grows_with_the_square_of_the_error(bare: Problem) -> None:
     with jax.enable_x64(True):
-        one, three = (with_emulator_error(bare, erring(k), STAR).arrays for k in (1.0, 3.0))
+        one, three = (with_emulator_error(bare, erring_emulator(k), STAR).arrays for k in (1.0, 3.0))
     np.testing.assert_allclose(three["error_variance"], 9 * np.asarray(one["error_variance"]), rtol=1e-4, atol=1e-12)
     np.testing.assert_allclose(three["error_basis"], 3 * np.asarray(one["error_basis"]), rtol=1e-4, atol=1e-7)
 
@@ -58,7 +51,7 @@ def test_covariance_grows_with_the_square_of_the_error(bare: Problem) -> None:
 def test_label_errors_add_to_the_covariance_of_the_labels(bare: Problem) -> None:
     """Exactly: an emulator that takes a star for one of other labels shifts the answer by the difference."""
     emulator = toy_emulator()
-    model = ErrorModel(np.zeros((0, emulator.wavelength.size)), np.zeros(emulator.wavelength.size), SHIFT)
+    model = ErrorModel(np.zeros((0, emulator.wavelength.size)), np.zeros(emulator.wavelength.size), LABEL_ERRORS)
 
     def covariance(problem: Problem) -> np.ndarray:
         with jax.enable_x64(True):
@@ -70,7 +63,7 @@ def test_label_errors_add_to_the_covariance_of_the_labels(bare: Problem) -> None
             problem = with_emulator_error(bare, replace(emulator, error=model), theta)
         return covariance(problem) - covariance(bare)
 
-    expected = np.diag([*SHIFT**2, 0, 0])
+    expected = np.diag([*LABEL_ERRORS**2, 0, 0])
     scale = np.sqrt(np.outer(*2 * [np.diag(covariance(bare) + expected)]))
     np.testing.assert_allclose(excess(STAR) / scale, expected / scale, atol=1e-3)
     sharp = STAR.copy()

@@ -69,7 +69,7 @@ def test_labels_units_and_derived_rows(usual: str) -> None:
     assert re.search(r"Teff\s+57\d\d \+\d\d\s*−\d\d\s+K", re.sub(r"\s+", " ", text))
     assert "near edge" in text
     assert "fixed" in text
-    assert text.index("Nuisance parameters") < text.index("jitter blue")
+    assert text.index("Nuisance parameters") < text.index("excess blue")
 
 
 def test_header_facts(usual: str) -> None:

@@ -44,7 +44,7 @@ def test_round_trip(tmp_path: Path) -> None:
     config = read_config(tmp_path / "in.toml")
     (tmp_path / "out.toml").write_text(config.to_toml())
     assert read_config(tmp_path / "out.toml") == config
-    odd = read_config({"network": "kernel-payne", "name": 'a "b" \\ é', "kernel": {"rank": 40, "name 2": [1.5, True]}})
+    odd = read_config({"network": "kernel-payne", "name": 'a "b" \\ é', "kernel": {"rank": 40, "steps": 7}})
     (tmp_path / "odd.toml").write_text(odd.to_toml(), encoding="utf-8")
     assert read_config(tmp_path / "odd.toml") == odd
 
@@ -77,6 +77,12 @@ def test_nothing_but_a_network_is_a_configuration() -> None:
         ({"training": {"optimiser": "adam"}}, "Did you mean 'adamw'"),
         ({"training": {"freeze": "head"}}, "Known: none, trunk"),
         ({"training": 3}, "must be a table"),
+        ({"stage": {"grid": "a.h5"}}, "two brackets"),
+        ({"kernel": {"rank": 3}}, "the network is 'payne'"),
+        ({"network": "kernel-payne", "kernel": {"ranks": 3}}, "unknown key 'ranks'. Did you mean 'rank'"),
+        ({"network": "kernel-payne", "kernel": {"rank": "40"}}, "rank = '40'; give a whole number from 1"),
+        ({"network": "kernel-payne", "kernel": {"steps": 0}}, "steps = 0; give a whole number from 1"),
+        ({"network": "kernel-payne", "training": {"spectra": 10}}, r"its settings go into \[kernel\]"),
         ({"seed": "one"}, "seed = 'one'; expected a whole number"),
         ({"stage": [{"spectra": 3}]}, "stage 1 needs a grid"),
         ({"stage": [{"grid": "a.h5", "spectr": 3}]}, "stage 1: unknown key 'spectr'"),
@@ -84,12 +90,14 @@ def test_nothing_but_a_network_is_a_configuration() -> None:
 )
 def test_what_is_wrong_is_named(table: dict[str, object], words: str) -> None:
     with pytest.raises(BayneError, match=words):
-        read_config(table, None if "netwrk" in table or table.get("network") == "pane" else "payne")
+        read_config(table, None if "netwrk" in table or table.get("network") in ("pane", "kernel-payne") else "payne")
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(BayneError, match="no such configuration"):
         read_config(tmp_path / "x.toml")
+    with pytest.raises(BayneError, match="not TOML"):
+        read_config(tmp_path)
     (tmp_path / "x.toml").write_text("steps = = 3")
     with pytest.raises(BayneError, match="not TOML"):
         read_config(tmp_path / "x.toml")

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bayne import BayneError
 from bayne.emulators import Emulator, ErrorModel
 from bayne.emulators.coordinates import sensitivity
 from bayne.spectrum import FloatArray
+from bayne.training import train_kernel
 from bayne.training.errors import error_model, with_error_model
 from grids import LABELS, LOWER, UPPER, linear_emulator, linear_grid
 
@@ -79,4 +81,25 @@ def test_only_validation_rows_count(tmp_path: Path) -> None:
     assert other is not None
     for name, value in vars(one).items():
         np.testing.assert_array_equal(value, getattr(other, name))
-    assert one.basis.shape == (3, emulator.wavelength.size)
+    assert len(one.basis) == grid.validation.sum() // 3, "as many as the spectra can tell"
+
+
+def test_few_spectra_do_not_make_an_error_that_is_certain() -> None:
+    """White noise in as many spectra as components: what is left over is not zero."""
+    emulator = linear_emulator()
+    labels, residual = wrong(emulator, 9, seed=3)
+    model = error_model(emulator, labels, residual + 0.01 * np.random.default_rng(0).normal(size=residual.shape), 12)
+    assert len(model.basis) == 3
+    assert np.median(model.sigma) > 0.3 * np.sqrt(np.mean(np.sum(model.basis**2, axis=0)))
+
+
+def test_kernel_emulators_have_their_own(tmp_path: Path) -> None:
+    grid = linear_grid(tmp_path)
+    with pytest.raises(BayneError, match="leave-one-out"):
+        with_error_model(train_kernel(grid, steps=2, rank=5), grid)
+
+
+def test_the_grid_must_be_the_emulators(tmp_path: Path) -> None:
+    grid = linear_grid(tmp_path)
+    with pytest.raises(BayneError, match="wavelengths"):
+        with_error_model(linear_emulator(), replace(grid, wavelength=grid.wavelength * 1.001))

@@ -25,7 +25,7 @@ def test_learning_rate_rises_and_falls() -> None:
 
 def first_step(name: str) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(2)
-    shapes = {"w_0": (6, 8), "many": (3, 8, 8), "b_0": (8,), "w_out": (8, 40)}
+    shapes = {"w_0": (6, 8), "many": (3, 8, 8), "b_0": (8,), "b_1": (3, 1, 8), "mix_bias": (3, 8), "w_out": (8, 40)}
     gradient = {key: jnp.asarray(rng.normal(0, 1, shape), jnp.float32) for key, shape in shapes.items()}
     weights = {key: jnp.zeros(shape) for key, shape in shapes.items()}
     rule = optimiser(Training(optimiser=name), PayneLarge())
@@ -45,6 +45,17 @@ def test_muon_orthogonalises_what_lies_before_the_head() -> None:
         # five Newton-Schulz iterations bring singular values to between about 0.7 and 1.2 (Jordan et al. 2024);
         # 0.2 sqrt(8) is the scale of Liu et al. (2025)
         assert np.all((singular > 0.6 * 0.2 * 8**0.5) & (singular < 1.25 * 0.2 * 8**0.5))
-    for name in ("w_out", "b_0"):
+    for name in ("w_out", "b_0", "b_1", "mix_bias"):
         np.testing.assert_allclose(np.sign(steps[name]), np.sign(plain[name]))
         assert np.abs(steps[name]).min() > 0.9
+
+
+@pytest.mark.parametrize("name", ["adamw", "muon"])
+def test_biases_do_not_decay(name: str) -> None:
+    """Also where a network has one for each of its parts."""
+    weights = {"w_0": jnp.ones((6, 8)), "b_0": jnp.ones((3, 1, 8)), "tokens/first/bias": jnp.ones((3, 8))}
+    rule = optimiser(Training(optimiser=name, weight_decay=0.1), PayneLarge())
+    step, _ = rule.update({key: jnp.zeros_like(value) for key, value in weights.items()}, rule.init(weights), weights)
+    assert np.all(np.asarray(step["w_0"]) < 0)
+    for key in ("b_0", "tokens/first/bias"):
+        np.testing.assert_array_equal(step[key], 0)

@@ -17,9 +17,11 @@ from bayne import BayneError
 from bayne.emulators import Emulator, load_emulator
 from bayne.training import Grid, read_config, train
 from bayne.training.errors import with_error_model
-from grids import write_grid
+from grids import wavelength, write_grid
 from toy import UPPER
 from toy_grid import toy_grid, write_toy_grid
+
+PIXELS = wavelength().size
 
 SMALL: dict[str, Any] = {
     "network": "payne-large",
@@ -193,7 +195,7 @@ def test_card_says_where_it_comes_from(grid: Grid, tmp_path: Path) -> None:
     assert card.architecture == {"abundances": "h", "output": "absorbance", "width": 24, "depth": 2}
     assert card.labels == grid.names
     assert card.resolution == 30_000
-    assert emulator.contains(0.9 * grid.labels + 0.1 * grid.labels.mean(axis=0)).all()
+    assert emulator.contains(grid.labels).all(), "the corners of the domain are its own"
     assert emulator.error is not None
     again = with_error_model(emulator, grid).error
     assert again is not None
@@ -231,6 +233,15 @@ def test_loss_that_explodes_stops_the_run(grid: Grid) -> None:
         ({"names": None}, "attribute 'names' of 'labels' is missing"),
         ({"rows": 9}, "of the 9 spectra of the grid 1 are test rows"),
         ({"rows": 11}, "of the 11 spectra of the grid 1 are validation rows"),
+        ({"wavelength": np.full(PIXELS, np.nan)}, "finite and increase"),
+        ({"wavelength": np.linspace(6000, 5000, PIXELS)}, "finite and increase"),
+        ({"wavelength": np.linspace(5000, 6000, 9)}, r"'wavelength' has shape \(9,\), expected"),
+        ({"labels": np.zeros((9, 5))}, r"'labels' has shape \(9, 5\), expected"),
+        ({"labels": np.zeros(9)}, r"'labels' has shape \(9,\), expected"),
+        ({"flux": np.zeros(9)}, "not \\(spectra, pixels\\)"),
+        ({"units": ("K",)}, "5 names of labels, but 1 units"),
+        ({"resolution": "high"}, "'resolution' is 'high', not a number"),
+        ({"segment": np.zeros(PIXELS, int)}, "windows of 'segment' are not those of the wavelengths"),
     ],
 )
 def test_grids_that_are_not_fit(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
@@ -239,8 +250,7 @@ def test_grids_that_are_not_fit(changes: dict[str, Any], words: str, tmp_path: P
 
 
 def test_values_that_cannot_be_learned(grid: Grid, tmp_path: Path) -> None:
-    flux, labels = grid.flux.copy(), grid.labels.copy()
-    flux[7, 3] = np.nan
+    labels = grid.labels.copy()
     path = write_toy_grid(tmp_path / "a.h5")
     with h5py.File(path, "a") as file:
         file["flux"][7, 3] = np.nan
@@ -257,13 +267,22 @@ def test_values_that_cannot_be_learned(grid: Grid, tmp_path: Path) -> None:
         ({"network": "pane"}, "Did you mean 'payne'"),
         ({"network": "pixel-payne"}, "not trained here"),
         ({"network": "payne", "config": {"architecture": {"widht": 3}}}, "no setting 'widht'"),
-        ({"network": "kernel-payne", "config": {"kernel": {"ranks": 3}}}, "unknown key 'ranks'. Did you mean 'rank'"),
+        ({"network": "payne", "config": {"architecture": {"hidden": [300]}}}, "give two widths"),
+        ({"network": "payne", "config": {"architecture": {"hidden": [300, 0]}}}, "h2 = 0; give a positive whole"),
+        ({"network": "species", "config": {"architecture": {"abundances": "fe"}}}, "give 'h'"),
+        ({"network": "payne", "config": {"training": {"minutes": 1e-4}}}, "leave no time to train"),
         ({"network": "payne", "config": {"stage": [{"grid": "a.h5"}]}}, "leave the grid out"),
     ],
 )
 def test_wrong_arguments(arguments: dict[str, Any], words: str, grid: Grid) -> None:
     with pytest.raises(BayneError, match=words):
         train(grid, **arguments)
+
+
+def test_resuming_does_not_replace_what_is_finished(grid: Grid, tmp_path: Path) -> None:
+    train(grid, config=config(steps=2), output=tmp_path)
+    with pytest.raises(BayneError, match="finished emulator of another configuration or grid"):
+        train(grid, config=config(steps=3), output=tmp_path, resume=True)
 
 
 def test_no_grid_at_all() -> None:

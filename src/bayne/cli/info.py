@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..emulators import Emulator
     from ..spectrum import Arm, Spectrum
 
-_PACKAGES = ("jax", "flax", "numpyro", "blackjax", "arviz", "astropy", "specutils", "numpy")
+_PACKAGES = ("jax", "flax", "numpyro", "arviz", "astropy", "specutils", "numpy")
 
 
 def info(

@@ -13,7 +13,7 @@ from ..errors import ReadError
 from ..precision import matmul
 from .networks import Params, register
 from .payne_large import dense
-from .trainable import Trainable
+from .trainable import Trainable, check_whole
 
 #: Every stage triples the number of pixels.
 STRIDE = 3
@@ -49,8 +49,7 @@ class ConvolutionalPayne(Trainable):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (isinstance(self.width, int) and self.width > 0):
-            raise ReadError(f"{self.name}: width = {self.width!r}; give a positive whole number")
+        check_whole(self.name, width=self.width)
         if len(self.channels) < 2 or not all(isinstance(c, int) and c > 0 for c in self.channels):
             raise ReadError(f"{self.name}: channels = {self.channels!r}; give two or more positive whole numbers")
 

@@ -31,6 +31,11 @@ def hydrogen_matrix(labels: tuple[str, ...]) -> np.ndarray:
     return matrix
 
 
+def single_abundances(labels: tuple[str, ...]) -> list[int]:
+    """Positions of [X/Fe] and [X/H] of single elements: all abundances but the metallicity."""
+    return [i for i, name in enumerate(labels) if name.endswith(("_fe", "_h")) and name not in ("fe_h", "m_h")]
+
+
 def absorbance(flux: FloatArray) -> FloatArray:
     """y = logit(1 - flux), with flux and depth floored; flux = 1 / (1 + exp(y)).
 

@@ -143,12 +143,21 @@ class Emulator:
     def evaluate(self, labels: FloatArray) -> np.ndarray:
         """Flux (..., p) on the own grid for labels (..., l), wherever they lie: a fit may touch the domain's wall."""
         flat = jnp.asarray(labels.reshape(-1, labels.shape[-1]))
+        if not len(flat):
+            return np.zeros((*labels.shape[:-1], self.wavelength.size), np.float32)
         return np.asarray(_flux(self.network, self.params, flat)).reshape(*labels.shape[:-1], -1)
 
     @double
     def gradient(self, labels: ArrayLike) -> FloatArray:
-        """Derivatives (l, p) of the flux by the labels (l,), per unit of each label."""
-        return np.asarray(_gradient(self.network, self.params, jnp.asarray(labels)), dtype=np.float64)
+        """Derivatives (l, p) of the flux by the labels (l,), per unit of each label.
+
+        Raises
+        ------
+        BayneError
+            Labels of the wrong number.
+        """
+        x = jnp.asarray(self._checked(labels))
+        return np.asarray(_gradient(self.network, self.params, x), dtype=np.float64)
 
     def error_at(self, labels: FloatArray) -> ErrorModel | None:
         """Covariance in flux of the emulator's error for a star of labels (l,); None where it was never measured.

@@ -11,8 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..errors import ReadError
 from .networks import Params, register
-from .transformer import Transformer, check_sizes
+from .payne_large import dense
+from .transformer import HIGHEST, Transformer, check_sizes
 
 
 @register
@@ -27,6 +29,9 @@ class PatchTransformerPayne(Transformer):
     ----------
     patch
         Number P of pixels that one query decodes.
+    rank
+        Number K of outputs of the head that a linear map of the patch's own, ``decoder`` (b, K, P), turns into its P
+        pixels; 0: one map for all patches, the head's last layer.
 
     Notes
     -----
@@ -36,11 +41,15 @@ class PatchTransformerPayne(Transformer):
     name = "patch-transformer"
     small: ClassVar[Mapping[str, Any]] = MappingProxyType({**Transformer.small, "patch": 8})
     adamw_only = ("queries",)
+    head = (*Transformer.head, "decoder")
     patch: int = 32
+    rank: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_sizes(self.name, self.width, patch=self.patch)
+        if not (isinstance(self.rank, int) and self.rank >= 0):
+            raise ReadError(f"{self.name}: rank = {self.rank!r}; give a whole number, 0 for one map for all patches")
 
     def layout(self, segment: np.ndarray) -> np.ndarray:
         """Each window cut into patches, the last one filled up with -1."""
@@ -52,9 +61,15 @@ class PatchTransformerPayne(Transformer):
 
     def initial(self, key: jax.Array, labels: tuple[str, ...], blocks: int, width: int) -> dict[str, jax.Array]:
         """See `Trainable`."""
-        trunk, queries = jax.random.split(key)
-        made = super().initial(trunk, labels, blocks, width)
-        return made | {"queries": jax.random.normal(queries, (blocks, self.width), jnp.float32)}
+        trunk, queries, decoder = jax.random.split(key, 3)
+        made = super().initial(trunk, labels, blocks, self.rank or width)
+        made["queries"] = jax.random.normal(queries, (blocks, self.width), jnp.float32)
+        return made | ({"decoder": dense(decoder, blocks, self.rank, width)} if self.rank else {})
+
+    def body(self, params: Params, x: jax.Array, blocks: jax.Array) -> jax.Array:
+        """See `Trainable`."""
+        y = super().body(params, x, blocks)
+        return jnp.einsum("mk,mkp->mp", y, params["decoder"][blocks], precision=HIGHEST) if self.rank else y
 
     def queries(self, params: Params, blocks: jax.Array) -> jax.Array:
         """Learned vectors of the patches."""

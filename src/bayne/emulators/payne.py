@@ -15,7 +15,7 @@ from ..errors import ReadError
 from ..precision import matmul
 from .card import Card
 from .networks import Network, Params, check_arrays, register
-from .trainable import Trainable
+from .trainable import Trainable, check_whole
 
 
 def check_scaling(
@@ -69,6 +69,12 @@ class Payne(Trainable):
     abundances: str = "fe"
     output: str = "flux"
     hidden: tuple[int, ...] = (300, 300)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.hidden, tuple) or len(self.hidden) != 2:
+            raise ReadError(f"{self.name}: hidden = {self.hidden!r}; give two widths, such as [300, 300]")
+        check_whole(self.name, h1=self.hidden[0], h2=self.hidden[1])
 
     def layout(self, segment: np.ndarray) -> np.ndarray:
         """One block of all pixels."""

@@ -10,10 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..errors import ReadError
 from ..precision import matmul
 from .networks import Params, register
-from .trainable import Trainable
+from .trainable import Trainable, check_whole
 
 
 def dense(key: jax.Array, *shape: int) -> jax.Array:
@@ -47,9 +46,7 @@ class PayneLarge(Trainable):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for what in ("width", "depth"):
-            if not (isinstance(getattr(self, what), int) and getattr(self, what) > 0):
-                raise ReadError(f"{self.name}: {what} = {getattr(self, what)!r}; give a positive whole number")
+        check_whole(self.name, width=self.width, depth=self.depth)
 
     def layout(self, segment: np.ndarray) -> np.ndarray:
         """One block of all pixels."""

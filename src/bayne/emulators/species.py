@@ -13,9 +13,10 @@ from ..errors import ReadError
 from ..labels import over_hydrogen
 from ..precision import matmul
 from ..spectrum import FloatArray
+from .coordinates import single_abundances
 from .networks import Params, register
 from .payne_large import dense
-from .trainable import Trainable
+from .trainable import Trainable, check_whole
 
 #: Molecules with lines in the optical spectra of cool stars, and the two elements whose abundances rule each:
 #: oxygen for C2 because CO takes the carbon that it can.
@@ -81,11 +82,11 @@ class SpeciesPayne(Trainable):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for what in ("rank", "width", "shared"):
-            if not (isinstance(getattr(self, what), int) and getattr(self, what) > 0):
-                raise ReadError(f"{self.name}: {what} = {getattr(self, what)!r}; give a positive whole number")
+        check_whole(self.name, rank=self.rank, width=self.width, shared=self.shared)
         if self.output != "absorbance":
             raise ReadError(f"{self.name}: output = {self.output!r}; what species absorb adds up in absorbance only")
+        if self.abundances != "h":
+            raise ReadError(f"{self.name}: abundances = {self.abundances!r}; atoms are counted by [X/H] only, give 'h'")
 
     def layout(self, segment: np.ndarray) -> np.ndarray:
         """One block of all pixels."""
@@ -138,4 +139,5 @@ class SpeciesPayne(Trainable):
 
 def atmosphere(labels: tuple[str, ...]) -> np.ndarray:
     """Positions of the labels that are no single abundance, and of [Fe/H]."""
-    return np.array([i for i, name in enumerate(labels) if not name.endswith("_fe")])
+    elements = single_abundances(labels)
+    return np.array([i for i in range(len(labels)) if i not in elements])

@@ -17,9 +17,9 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from ..errors import ReadError, did_you_mean
 from ..spectrum import FloatArray
-from .coordinates import unit_box
+from .coordinates import single_abundances, unit_box
 from .networks import Params, register
-from .trainable import Trainable
+from .trainable import Trainable, check_whole
 
 #: Width of an attention head; a network of width D has D / 32 heads.
 HEAD = 32
@@ -148,9 +148,7 @@ def check_sizes(source: str, width: int, **counts: int) -> None:
     ReadError
         Names the size.
     """
-    for what, value in {"width": width, **counts}.items():
-        if not (isinstance(value, int) and value > 0):
-            raise ReadError(f"{source}: {what} = {value!r}; give a positive whole number")
+    check_whole(source, width=width, **counts)
     if width % HEAD:
         raise ReadError(f"{source}: width = {width}; give a multiple of {HEAD}, the width of a head")
 
@@ -161,7 +159,7 @@ def token_inputs(labels: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
     An element's token sees all labels of the atmosphere and its own abundance; that of the atmosphere sees its
     last label twice.
     """
-    elements = [i for i, name in enumerate(labels) if name.endswith(("_fe", "_h")) and name not in ("fe_h", "m_h")]
+    elements = single_abundances(labels)
     atmosphere = [i for i in range(len(labels)) if i not in elements]
     rows = [[*atmosphere, i] for i in [*atmosphere[-1:], *elements]]
     names = ["atmosphere"] if atmosphere else []
@@ -205,7 +203,7 @@ class Transformer(Trainable):
 
     small: ClassVar[Mapping[str, Any]] = MappingProxyType({"width": HEAD, "layers": 2, "tokens": 3})
     derived = Trainable.derived | {"inputs"}
-    head = ("head/",)
+    head: ClassVar[tuple[str, ...]] = ("head/",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -262,7 +260,7 @@ class Transformer(Trainable):
         return tuple(f"token {i + 1}" for i in range(self.tokens))
 
     def _trunk(self, params: Params) -> Trunk:
-        return self.trunk(params["pixels"].shape[1])
+        return self.trunk(params["head/second/kernel"].shape[1])
 
     def _seen(self, params: Params, x: jax.Array) -> jax.Array:
         # [0, 1] as released: without biases the tokens vanish at the origin, which the norm makes a singular point

@@ -17,7 +17,7 @@ from ..flags import Flag
 from ..forward import TooSharp
 from ..information import fisher_matrix
 from ..instrument import Instrument
-from ..likelihood import Problem, best_continuum, build, padded, with_emulator_error
+from ..likelihood import Problem, best_continuum, build, padded, reach, with_emulator_error
 from ..precision import double
 from ..spectrum import C_KMS, FloatArray, Spectrum, within
 from . import diagnose
@@ -129,9 +129,10 @@ def fit_star(
     emulator = emulator.cut(met)
     start = _start(ready.spectrum, emulator, ready.pilot, settings, ready.bary)
     verdict.numbers["rv_significance"] = start.significance
-    if start.significance < diagnose.RV_SIGNIFICANCE and "rv" in settings.free:
+    unknown = "rv" in settings.free and "rv" not in settings.fixed
+    if unknown and start.significance < diagnose.RV_SIGNIFICANCE:
         verdict.raise_flag(Flag.RV_UNCERTAIN, f"The highest peak stands {start.significance:.1f} sigma out.")
-    if start.at_edge:
+    if unknown and start.at_edge:
         verdict.raise_flag(Flag.RV_AT_EDGE)
     try:
         whole, theta, decrement = _maximum(
@@ -194,14 +195,13 @@ def _start(spectrum: Spectrum, emulator: Emulator, pilot: list[FloatArray], sett
     lower, upper = emulator.lower.copy(), emulator.upper.copy()
     around = (-MAX_VELOCITY, MAX_VELOCITY)
     for name, prior in settings.priors.items():
-        if isinstance(prior, Sequence) and len(prior) == 2:
-            mean, sd = float(prior[0]), float(prior[1])
-            if name == "rv":
-                around = (mean - bary - 5 * sd - 20, mean - bary + 5 * sd + 20)
-            elif name in emulator.label_names:
-                i = emulator.label_names.index(name)
-                lower[i] = max(lower[i], min(mean - 3 * sd, upper[i] - 1e-6))
-                upper[i] = min(upper[i], max(mean + 3 * sd, lower[i] + 1e-6))
+        low, high = reach(name, prior)
+        if name == "rv":
+            around = (max(low - bary, around[0]), min(high - bary, around[1]))
+        elif name in emulator.label_names:
+            i = emulator.label_names.index(name)
+            lower[i] = max(lower[i], min(low, upper[i] - 1e-6))
+            upper[i] = min(upper[i], max(high, lower[i] + 1e-6))
     if "rv" not in settings.free or "rv" in settings.fixed:
         velocity = settings.fixed["rv"] - bary if "rv" in settings.fixed else 0.0
         around = (velocity, velocity)

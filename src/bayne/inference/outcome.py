@@ -63,7 +63,7 @@ def finish(
     diagnose.judge_fit(verdict, problem, spectrum.arms, model + correction, ratio, jitters)
     diagnose.judge_edges(verdict, problem, emulator, theta, sigma)
     diagnose.judge_prior(verdict, problem, emulator, std)
-    labels = np.array([_value(name, names, theta, settings, emulator) for name in emulator.label_names])
+    labels = np.array([_value(name, names, theta, settings) for name in emulator.label_names])
     rv = float(theta[names.index("rv")]) if "rv" in names else settings.fixed.get("rv", ready.bary)
     velocity = float(C_KMS * np.tanh(np.arctanh(rv / C_KMS) - np.arctanh(ready.bary / C_KMS)))
     level = [problem.pilot[a, : arm.flux.size] * ratio[a, : arm.flux.size] for a, arm in enumerate(spectrum.arms)]
@@ -78,15 +78,13 @@ def finish(
         if where and np.all(np.isfinite(crb[where])):
             verdict.numbers[f"crb_{derived}"] = float(np.sqrt(max(bound_covariance[np.ix_(where, where)].sum(), 0.0)))
     verdict.numbers |= {f"jitter_{arm.name}": float(j) for arm, j in zip(spectrum.arms, jitters, strict=True)}
-    verdict.numbers |= {"velocity_frame": velocity, "log_posterior_map": float(stats["lp"].max()) if stats else np.nan}
-    fixed = {n: _value(n, names, theta, settings, emulator) for n in label_names if n not in names}
+    verdict.numbers["velocity_frame"] = velocity
+    fixed = {n: _value(n, names, theta, settings) for n in label_names if n not in names}
     posterior = {name: draws[..., i] for i, name in enumerate(names)}
     observed = {f"flux_{arm.name}": arm.flux for arm in spectrum.arms}
+    verdict.numbers |= _snr(spectrum, level)
     return FitResult(
-        id=spectrum.id,
-        method=settings.method,
-        flags=verdict.flags,
-        messages=tuple(verdict.messages),
+        **_story(spectrum, emulator, settings, verdict, clock, start),
         names=names,
         label_names=label_names,
         map=theta,
@@ -94,13 +92,8 @@ def finish(
         fixed=fixed,
         fisher_covariance=covariance,
         crb=crb,
-        label_flags=verdict.labels,
         idata=az.from_dict(posterior=posterior, sample_stats=stats or None, observed_data=observed),
         arms=_arms(spectrum, problem, model + correction, level, jitters),
-        diagnostics=verdict.numbers | _seconds(clock) | _snr(spectrum, level),
-        ccf_velocity=start.grid,
-        ccf=start.ccf,
-        provenance=_provenance(spectrum, emulator, settings),
     )
 
 
@@ -119,24 +112,11 @@ def give_up(
     nan = np.full(len(names), np.nan)
     arms = []
     for arm in spectrum.arms:
-        empty = np.full(arm.flux.size, np.nan)
-        arms.append(
-            ArmFit(
-                arm.name,
-                arm.wavelength,
-                arm.flux,
-                _sigma(arm.ivar, arm.good),
-                empty,
-                empty,
-                empty,
-                ~np.isfinite(empty) & False,
-            )
-        )
+        empty, unused = np.full(arm.flux.size, np.nan), np.zeros(arm.flux.size, bool)
+        sigma = _sigma(arm.ivar, arm.good)
+        arms.append(ArmFit(arm.name, arm.wavelength, arm.flux, sigma, empty, empty, empty, unused))
     return FitResult(
-        id=spectrum.id,
-        method=settings.method,
-        flags=verdict.flags,
-        messages=tuple(verdict.messages),
+        **_story(spectrum, emulator, settings, verdict, clock, start),
         names=names,
         label_names=label_names,
         map=nan,
@@ -144,17 +124,34 @@ def give_up(
         fixed={n: float(v) for n, v in settings.fixed.items() if n in label_names},
         fisher_covariance=np.full((len(names),) * 2, np.nan),
         crb=nan,
-        label_flags=verdict.labels,
         idata=az.from_dict(posterior={name: np.full((1, 1), np.nan) for name in names}),
         arms=tuple(arms),
-        diagnostics=verdict.numbers | _seconds(clock),
-        ccf_velocity=np.zeros(0) if start is None else start.grid,
-        ccf=np.zeros(0) if start is None else start.ccf,
-        provenance=_provenance(spectrum, emulator, settings),
     )
 
 
-def _value(name: str, names: tuple[str, ...], theta: FloatArray, settings: Settings, emulator: Emulator) -> float:
+def _story(
+    spectrum: Spectrum,
+    emulator: Emulator,
+    settings: Settings,
+    verdict: Verdict,
+    clock: dict[str, float],
+    start: Start | None,
+) -> dict[str, Any]:
+    """What a result tells of how it came about, whether or not there was a fit."""
+    return {
+        "id": spectrum.id,
+        "method": settings.method,
+        "flags": verdict.flags,
+        "messages": tuple(verdict.messages),
+        "label_flags": verdict.labels,
+        "diagnostics": verdict.numbers | _seconds(clock),
+        "ccf_velocity": np.zeros(0) if start is None else start.grid,
+        "ccf": np.zeros(0) if start is None else start.ccf,
+        "provenance": _provenance(spectrum, emulator, settings),
+    }
+
+
+def _value(name: str, names: tuple[str, ...], theta: FloatArray, settings: Settings) -> float:
     return float(theta[names.index(name)]) if name in names else float(settings.fixed[name])
 
 

@@ -80,13 +80,16 @@ def check_arguments(settings: Settings, emulator: Emulator) -> None:
             low = 0.0
         if not (np.isfinite(value) and low <= value <= high):
             raise BayneError(f"fixed {name} = {value}: outside its domain {low:g} to {high:g}")
+    for name in emulator.card.absorbs:
+        if name in settings.fixed or name in settings.priors:
+            raise BayneError(f"{name}: the network's labels contain it; leave it out of fixed and priors")
     order = settings.continuum
     if order is not None and order is not False and (isinstance(order, bool) or not 0 <= int(order) <= 30):
         raise BayneError(f"continuum {order!r}: give a Chebyshev order from 0 to 30, None or False")
     if settings.resolution is not None and not settings.resolution > 0:
         raise BayneError(f"resolution {settings.resolution}: give R = λ/FWHM, a positive number")
     for name in settings.priors:
-        if name in VELOCITIES and name not in settings.free:
+        if name in VELOCITIES and name not in (*settings.free, *emulator.label_names):
             raise BayneError(f"priors: {name} is not free; add it to free=, or fix it")
 
 

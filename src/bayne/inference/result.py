@@ -68,7 +68,7 @@ class FitResult:
     messages
         Sentences for people: the flags in words, and what they cannot say (numbers, label names).
     names
-        (n_free,) everything sampled: labels, velocities, nuisances such as ``jitter_blue``.
+        (n_free,) everything sampled: labels, velocities, nuisances such as ``excess_blue``.
     label_names
         The labels and velocities among `names`, then the fixed ones: the rows users ask for.
     map, prior_std
@@ -162,9 +162,9 @@ class FitResult:
 
     def _summary(self, name: str, parts: list[int]) -> dict[str, float]:
         nan = dict.fromkeys(COLUMNS, np.nan)
+        values = self.draws(name) if parts else self._values(name)
         if not parts:
-            return nan | {"median": self.fixed[name], "mean": self.fixed[name], "std": 0.0}
-        values = self.draws(name)
+            return nan | {"median": values.mean(), "mean": values.mean(), "std": 0.0}
         bound = self.crb[parts[0]] if len(parts) == 1 else self.diagnostics.get(f"crb_{name}", np.nan)
         prior = self.prior_std[parts[0]] if len(parts) == 1 else float(np.hypot(*self.prior_std[parts]))
         if not np.all(np.isfinite(values)):

@@ -18,12 +18,12 @@ from rich.progress import track
 from scipy.special import ndtr, ndtri
 
 from ..forward import Arrays
-from ..likelihood import Prior, Static, log_like
+from ..likelihood import Prior, Static, jitter_variance, log_like, tabulate
 from ..spectrum import FloatArray
 from .optimise import curvature, density, to_box
 
 #: Chains, warm-up and kept draws per chain. In whitened coordinates warm-up only has to find a step size.
-CHAINS, WARMUP, DRAWS = 4, 300, 500
+CHAINS, WARMUP, DRAWS = 4, 200, 500
 
 #: Kept draws are made in this many pieces, so that progress can be shown.
 CHUNKS = 5
@@ -32,6 +32,9 @@ CHUNKS = 5
 DISPERSION = 1.5
 
 MAX_TREE_DEPTH = 8
+
+#: Sweeps of `laplace` over its lines.
+SWEEPS = 50
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def _kernel(
         potential_fn=potential,
         step_size=0.3,
         adapt_mass_matrix=False,
-        target_accept_prob=0.85,
+        target_accept_prob=0.8,
         max_tree_depth=MAX_TREE_DEPTH,
     )
     return kernel, jax.vmap(lambda key, z: kernel.init(key, warmup, z, (), {}))(keys, starts)
@@ -115,11 +118,16 @@ def _advance(
     kernel, first = _kernel(static, arrays, prior, centre, white, keys, starts, warmup)
 
     def step(state: Any, _: None) -> tuple[Any, dict[str, jax.Array]]:
-        state = jax.vmap(lambda s: kernel.sample(s, (), {}))(state)
+        state = kernel.sample(state, (), {})
         kept = {name: getattr(state, name) for name in ("z", "diverging", "energy", "num_steps", "accept_prob")}
         return state, kept | {"step_size": state.adapt_state.step_size}
 
-    return jax.lax.scan(step, first if state is None else state, None, length=steps)
+    def chain(state: Any) -> tuple[Any, dict[str, jax.Array]]:
+        return jax.lax.scan(step, state, None, length=steps)
+
+    # side by side every transition takes as long as the longest of them, which only pays where cores would be idle
+    over = partial(jax.lax.map, chain) if jax.default_backend() == "cpu" else jax.vmap(chain)
+    return over(first if state is None else state)
 
 
 def nuts(static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, key: jax.Array) -> Draws:
@@ -135,6 +143,7 @@ def nuts(static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, key: j
         JAX random key.
     """
     white = whitening(static, arrays, prior, centre)
+    arrays = jax.jit(tabulate)(arrays, jitter_variance(static, arrays, prior.upper))
     first, second = jax.random.split(key)
     starts = _dispersed(static, arrays, prior, centre, white, first)
     fixed = (static, arrays, prior, centre, white, jax.random.split(second, CHAINS), starts)
@@ -144,7 +153,7 @@ def nuts(static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, key: j
     for length in track(lengths, "sampling", console=console, disable=not console.is_terminal, transient=True):
         state, block = _advance(*fixed, state, WARMUP, length)
         kept.append(jax.tree.map(np.asarray, block))
-    out = {name: np.concatenate([block[name] for block in kept[1:]]).swapaxes(0, 1) for name in kept[0]}
+    out = {name: np.concatenate([block[name] for block in kept[1:]], axis=1) for name in kept[0]}
     shape = out["diverging"].shape
     z = jnp.asarray(out.pop("z").reshape(-1, centre.size))
     values, posterior, likelihood = _describe(static, arrays, prior, centre, white, z)
@@ -189,7 +198,8 @@ def laplace(
 ) -> FloatArray:
     """Draws (chains, draws, n) from a Gaussian cut to a box and to half-spaces, by Gibbs sampling.
 
-    Every conditional of a truncated Gaussian is a truncated Gaussian in one dimension (Geweke 1991); all
+    Along any line a truncated Gaussian is a truncated Gaussian in one dimension (Geweke 1991). The lines are the axes,
+    for parameters that the data leave to the box, and the principal axes, for those that are strongly correlated. All
     draws advance side by side from the centre, each a chain of its own.
 
     Parameters
@@ -202,23 +212,25 @@ def laplace(
         Of the random numbers.
     """
     rng = np.random.default_rng(seed)
-    n = centre.size
     x = np.repeat(centre[None], CHAINS * DRAWS, axis=0)
     a, b = walls
-    scale = 1 / np.sqrt(np.diag(precision))
-    sweeps = 200
-    for _ in range(sweeps):
-        for i in rng.permutation(n):
-            gap = x - centre
-            mean = x[:, i] - gap @ precision[i] * scale[i] ** 2
-            low, high = np.full(len(x), lower[i]), np.full(len(x), upper[i])
-            if len(a):
-                room = b - x @ a.T + x[:, [i]] * a[:, i]
-                positive, negative = a[:, i] > 1e-12, a[:, i] < -1e-12
-                high = np.minimum(high, np.min(room[:, positive] / a[positive, i], axis=1, initial=np.inf))
-                low = np.maximum(low, np.max(room[:, negative] / a[negative, i], axis=1, initial=-np.inf))
-            x[:, i] = _truncated(mean, scale[i], low, np.maximum(low, high), rng)
-    return x.reshape(CHAINS, DRAWS, n)
+    felt = np.flatnonzero(np.any(a != 0, axis=0))
+    width = upper - lower
+    _, axes = np.linalg.eigh(precision * np.outer(width, width))
+    for _ in range(SWEEPS):
+        for line in width * rng.permutation(np.concatenate([np.eye(centre.size), axes.T])):
+            slope = precision @ line
+            scale = 1 / np.sqrt(line @ slope)
+            moving = np.abs(line) > 1e-12 * width
+            ends = np.stack([lower - x, upper - x])[..., moving] / line[moving]
+            low, high = ends.min(0).max(-1), ends.max(0).min(-1)
+            speed, room = a[:, felt] @ line[felt], b - x[:, felt] @ a[:, felt].T
+            positive, negative = speed > 1e-12, speed < -1e-12
+            high = np.minimum(high, np.min(room[:, positive] / speed[positive], axis=1, initial=np.inf))
+            low = np.maximum(low, np.max(room[:, negative] / speed[negative], axis=1, initial=-np.inf))
+            mean = -(x - centre) @ slope * scale**2
+            x += _truncated(mean, scale, low, np.maximum(low, high), rng)[:, None] * line
+    return np.clip(x, lower, upper).reshape(CHAINS, DRAWS, -1)
 
 
 def _truncated(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ..forward import Arrays
-from ..likelihood import Static, factorise, jitter_variance, predict, project
+from ..likelihood import Static, factorise, jitter_variance, predict
 from ..likelihood.marginal import Factors
 from ..spectrum import FloatArray
 
@@ -30,12 +28,8 @@ def fisher_matrix(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array
     jacobian = jax.lax.map(lambda e: jax.jvp(mean, (theta[:m],), (e,))[1], jnp.eye(m), batch_size=8)
     jacobian = jnp.where(arrays["used"], jacobian, 0.0)
     extra = jitter_variance(static, arrays, theta)
-    factors = factorise(arrays, mean(theta[:m]), extra)
-    columns = jnp.moveaxis(jacobian, 0, -1)
-    p, q = project(factors, columns)
-    top = jnp.einsum("iap,ap,jap->ij", jacobian, factors.weight, jacobian) - jnp.einsum("aci,acj->ij", p, p)
-    if q is not None:
-        top -= q.T @ q
+    factors = factorise(arrays, mean(theta[:m]), extra, jnp.moveaxis(jacobian, 0, -1))
+    top = factors.quadratic()
     if extra is None:
         return top
     return jax.scipy.linalg.block_diag(top, _jitter_information(factors, extra + arrays["photon"]))
@@ -51,9 +45,8 @@ def _jitter_information(factors: Factors, slope: jax.Array) -> jax.Array:
     u = w * slope[:, None]
     own = jax.vmap(lambda f, b: jax.scipy.linalg.solve_triangular(f, b.T, lower=True).T)(factors.block, factors.columns)
     common = jnp.zeros((*own.shape[:2], 0))
-    if factors.error is not None and factors.cross is not None and factors.whole is not None:
-        half = jax.vmap(partial(jax.scipy.linalg.solve_triangular, lower=True))(factors.block, factors.cross)
-        rest = factors.error - jnp.einsum("anc,ack->ank", own, half)
+    if factors.error is not None and factors.half is not None and factors.whole is not None:
+        rest = factors.error - jnp.einsum("anc,ack->ank", own, factors.half)
         common = jnp.einsum("ank,lk->anl", rest, jnp.linalg.inv(factors.whole))
     h = jnp.concatenate([own, common], axis=-1)
     gram = jnp.einsum("anc,an,and->acd", h, u * w, h)

@@ -1,7 +1,8 @@
 """Priors, noise, continuum and emulator error: the log posterior of one star."""
 
-from .marginal import factorise, log_likelihood, project
-from .priors import Prior
+from .gram import tabulate
+from .marginal import factorise, log_likelihood
+from .priors import Prior, reach
 from .problem import (
     Problem,
     Static,
@@ -30,6 +31,7 @@ __all__ = [
     "log_posterior",
     "padded",
     "predict",
-    "project",
+    "reach",
+    "tabulate",
     "with_emulator_error",
 ]

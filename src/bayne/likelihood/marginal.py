@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
 
 from ..forward import Arrays
+from .gram import gram_at
 
 LOG_2PI = 1.8378770664093453
 
@@ -15,26 +16,36 @@ LOG_2PI = 1.8378770664093453
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Factors:
-    """Factorised covariance Σ = N + Σ_a B_a B_aᵀ + V Vᵀ of all pixels, N diagonal.
+    """Factorised covariance Σ = N + Σ_a B_a B_aᵀ + V Vᵀ of all pixels, N diagonal, and what it makes of vectors x.
 
     ``weight`` (a, n) is 1/N, 0 for unused pixels; ``columns`` (a, n, c) is B; ``block`` (a, c, c) the Cholesky
-    factor of 1 + Bᵀ W B per arm. With emulator error: ``error`` (a, n, k) is V, ``cross`` (a, c, k) is Bᵀ W V and
-    ``whole`` (k, k) the Cholesky factor of 1 + Vᵀ W V - Σ_a crossᵀ block⁻¹ cross.
+    factor of 1 + Bᵀ W B per arm. With emulator error: ``error`` (a, n, k) is V, ``half`` (a, c, k) is
+    block⁻¹ Bᵀ W V and ``whole`` (k, k) the Cholesky factor of 1 + Vᵀ W V - Σ_a halfᵀ half. Of the m vectors,
+    ``square`` (m, m) is xᵀ W x, and ``p`` (a, c, m) and ``q`` (k, m) are the coordinates whose squares
+    marginalising takes off it.
     """
 
     weight: jax.Array
     columns: jax.Array
     block: jax.Array
-    error: jax.Array | None
-    cross: jax.Array | None
-    whole: jax.Array | None
+    square: jax.Array
+    p: jax.Array
+    error: jax.Array | None = None
+    half: jax.Array | None = None
+    whole: jax.Array | None = None
+    q: jax.Array | None = None
+
+    def quadratic(self) -> jax.Array:
+        """(m, m) xᵀ Σ⁻¹ x."""
+        value = self.square - jnp.einsum("aci,acj->ij", self.p, self.p)
+        return value if self.q is None else value - self.q.T @ self.q
 
 
-def _solve(factor: jax.Array, rhs: jax.Array) -> jax.Array:
-    return jax.scipy.linalg.solve_triangular(factor, rhs, lower=True)
+def _solve(factor: jax.Array, rhs: jax.Array, transpose: int = 0) -> jax.Array:
+    return jax.scipy.linalg.solve_triangular(factor, rhs, lower=True, trans=transpose)
 
 
-def factorise(arrays: Arrays, model: jax.Array, extra: jax.Array | None) -> Factors:
+def factorise(arrays: Arrays, model: jax.Array, extra: jax.Array | None, x: jax.Array) -> Factors:
     """Factorise the covariance of the normalised data for one model.
 
     Parameters
@@ -42,11 +53,13 @@ def factorise(arrays: Arrays, model: jax.Array, extra: jax.Array | None) -> Fact
     arrays
         ``noise`` (a, n) photon variance over pilot² (1 where unused), ``used`` (a, n), ``basis`` (a, n, c) Chebyshev
         polynomials times their prior standard deviation, and, with emulator error, ``error_basis`` (a, n, k) and
-        ``error_variance`` (a, n).
+        ``error_variance`` (a, n); with what `tabulate` adds, no sum of k² terms over the pixels is made.
     model
         (a, n) normalised flux.
     extra
         (a,) variance added to every pixel of an arm, in normalised flux²; None for none.
+    x
+        (a, n, m) vectors of pixels, finite where unused.
     """
     variance = arrays["noise"]
     if extra is not None:
@@ -55,46 +68,42 @@ def factorise(arrays: Arrays, model: jax.Array, extra: jax.Array | None) -> Fact
         variance = variance + arrays["error_variance"]
     weight = jnp.where(arrays["used"], 1.0 / variance, 0.0)
     columns = model[..., None] * arrays["basis"]
-    weighted = weight[..., None] * columns
     c = columns.shape[-1]
-    block = jnp.linalg.cholesky(jnp.eye(c) + jnp.einsum("anc,and->acd", weighted, columns))
+    both = jnp.concatenate([columns, x], axis=-1)
+    weighted = weight[..., None] * both
+    own = jnp.einsum("anc,and->acd", weighted, both)
+    block = jnp.linalg.cholesky(jnp.eye(c) + own[:, :c, :c])
+    p = jax.vmap(_solve)(block, own[:, :c, c:])
+    without_error = Factors(weight, columns, block, jnp.sum(own[:, c:, c:], axis=0), p)
     if "error_basis" not in arrays:
-        return Factors(weight, columns, block, None, None, None)
+        return without_error
     error = arrays["error_basis"]
+    # one product for the continuum's columns and for x: passes over the error's k spectra are what a gradient costs
     cross = jnp.einsum("anc,ank->ack", weighted, error)
-    half = jax.vmap(_solve)(block, cross)
-    gram = jnp.einsum("ank,an,anl->kl", error, weight, error) - jnp.einsum("ack,acl->kl", half, half)
-    whole = jnp.linalg.cholesky(jnp.eye(error.shape[-1]) + gram)
-    return Factors(weight, columns, block, error, cross, whole)
+    half = jax.vmap(_solve)(block, cross[:, :c])
+    if "gram_series" in arrays:
+        gram = gram_at(arrays, jnp.zeros(len(weight)) if extra is None else extra)
+    else:
+        gram = jnp.einsum("ank,an,anl->kl", error, weight, error)
+    whole = jnp.linalg.cholesky(jnp.eye(error.shape[-1]) + gram - jnp.einsum("ack,acl->kl", half, half))
+    q = _solve(whole, jnp.einsum("amk->km", cross[:, c:]) - jnp.einsum("ack,acm->km", half, p))
+    return replace(without_error, error=error, half=half, whole=whole, q=q)
 
 
-def project(factors: Factors, x: jax.Array) -> tuple[jax.Array, jax.Array | None]:
-    """Coordinates of pixel vectors (a, n, m) whose squares are what marginalising takes off xᵀ W x.
-
-    xᵀ Σ⁻¹ y = xᵀ W y - p(x)ᵀ p(y) - q(x)ᵀ q(y), with p (a, c, m) and q (k, m).
-    """
-    weighted = factors.weight[..., None] * x
-    p = jax.vmap(_solve)(factors.block, jnp.einsum("anc,anm->acm", factors.columns, weighted))
-    if factors.error is None or factors.cross is None or factors.whole is None:
-        return p, None
-    half = jax.vmap(_solve)(factors.block, factors.cross)
-    inner = jnp.einsum("ank,anm->km", factors.error, weighted) - jnp.einsum("ack,acm->km", half, p)
-    return p, _solve(factors.whole, inner)
+def _of_residual(arrays: Arrays, model: jax.Array, extra: jax.Array | None) -> Factors:
+    residual = jnp.where(arrays["used"], arrays["data"] - model, 0.0)
+    return factorise(arrays, model, extra, residual[..., None])
 
 
 def log_likelihood(arrays: Arrays, model: jax.Array, extra: jax.Array | None) -> jax.Array:
     """Log marginal likelihood of the normalised data ``arrays["data"]`` (a, n), normalisation included."""
-    factors = factorise(arrays, model, extra)
-    residual = jnp.where(arrays["used"], arrays["data"] - model, 0.0)[..., None]
-    p, q = project(factors, residual)
-    chi2 = jnp.sum(factors.weight * residual[..., 0] ** 2) - jnp.sum(p**2)
+    factors = _of_residual(arrays, model, extra)
     used = arrays["used"]
     log_det = -jnp.sum(jnp.where(used, jnp.log(jnp.where(used, factors.weight, 1.0)), 0.0))
     log_det += 2 * jnp.sum(jnp.log(jnp.diagonal(factors.block, axis1=-2, axis2=-1)))
-    if q is not None and factors.whole is not None:
-        chi2 -= jnp.sum(q**2)
+    if factors.whole is not None:
         log_det += 2 * jnp.sum(jnp.log(jnp.diagonal(factors.whole)))
-    return -0.5 * (chi2 + log_det + jnp.sum(used) * LOG_2PI)
+    return -0.5 * (factors.quadratic()[0, 0] + log_det + jnp.sum(used) * LOG_2PI)
 
 
 def coefficients(arrays: Arrays, model: jax.Array, extra: jax.Array | None) -> tuple[jax.Array, jax.Array]:
@@ -106,13 +115,11 @@ def coefficients(arrays: Arrays, model: jax.Array, extra: jax.Array | None) -> t
         (a, n) continuum over pilot, that is 1 + Σ T a; (a, n) correction of the normalised flux by the
         emulator's error, zero where the card states none.
     """
-    factors = factorise(arrays, model, extra)
-    residual = jnp.where(arrays["used"], arrays["data"] - model, 0.0)[..., None]
-    p, q = project(factors, residual)
-    correction = jnp.zeros_like(model)
-    if q is not None and factors.whole is not None and factors.cross is not None and factors.error is not None:
-        b = jax.scipy.linalg.solve_triangular(factors.whole, q, lower=True, trans=1)
+    factors = _of_residual(arrays, model, extra)
+    p, correction = factors.p, jnp.zeros_like(model)
+    if factors.error is not None and factors.half is not None and factors.whole is not None and factors.q is not None:
+        b = _solve(factors.whole, factors.q, transpose=1)
         correction = jnp.einsum("ank,km->an", factors.error, b)
-        p = p - jnp.einsum("ack,km->acm", jax.vmap(_solve)(factors.block, factors.cross), b)
-    a = jax.vmap(lambda f, r: jax.scipy.linalg.solve_triangular(f, r, lower=True, trans=1))(factors.block, p)
+        p = p - jnp.einsum("ack,km->acm", factors.half, b)
+    a = jax.vmap(lambda f, r: _solve(f, r, transpose=1))(factors.block, p)
     return 1.0 + jnp.einsum("anc,acm->an", arrays["basis"], a), correction

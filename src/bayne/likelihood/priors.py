@@ -81,13 +81,16 @@ def make_prior(
     Raises
     ------
     BayneError
-        A prior that is no pair and no distribution, has sd <= 0, or has no mass inside the domain.
+        A prior that is no pair and no distribution, has sd <= 0, has no mass inside the domain, or is of what is no
+        parameter of this fit.
     """
     low, high = np.array(lower, float), np.array(upper, float)
     mean, precision = 0.5 * (low + high), np.zeros(len(names))
     spread = (high - low) / np.sqrt(12)
     other: dict[int, Any] = {}
     for name, prior in given.items():
+        if name not in names:
+            raise BayneError(f"prior of {name}: it is no parameter of this fit, which has {', '.join(names)}")
         i = list(names).index(name)
         if not isinstance(prior, dist.Distribution):
             prior = _gaussian(name, prior)
@@ -104,10 +107,20 @@ def make_prior(
             spread[i] = (high[i] - low[i]) / np.sqrt(12)
             if not isinstance(prior, dist.Uniform):
                 other[i] = prior
-                spread[i] = min(float(np.sqrt(prior.variance)), spread[i])
+                spread[i] = np.fmin(float(np.sqrt(prior.variance)), spread[i])  # Cauchy's variance is NaN
     a, b = walls
     box = (jnp.asarray(low), jnp.asarray(high))
     return Prior(*box, jnp.asarray(mean), jnp.asarray(precision), other, (jnp.asarray(a), jnp.asarray(b))), spread
+
+
+def reach(name: str, prior: Any) -> tuple[float, float]:
+    """Where a prior, as `make_prior` takes it, has its mass: its support, or 5 sd about the mean of a Gaussian."""
+    if not isinstance(prior, dist.Distribution):
+        prior = _gaussian(name, prior)
+    if isinstance(prior, dist.Normal):
+        mean, sd = float(prior.loc), float(prior.scale)
+        return mean - 5 * sd, mean + 5 * sd
+    return _box(name, prior, -np.inf, np.inf)
 
 
 def _gaussian(name: str, prior: Any) -> dist.Normal:

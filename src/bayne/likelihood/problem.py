@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from ..labels import MAX_BROADENING
 from ..spectrum import C_KMS, FloatArray, Spectrum
 from . import continuum
 from .marginal import coefficients, log_likelihood
-from .priors import Prior, make_prior
+from .priors import Prior, make_prior, reach
 
 #: Range of the factor on the LSF width: a survey that is wrong by half needs a better profile.
 LSF_SCALE_RANGE = (0.6, 1.5)
@@ -85,7 +85,9 @@ def jitter_variance(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Arr
 
 def log_like(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array:
     """Log marginal likelihood of the normalised data."""
-    return log_likelihood(arrays, predict(static, arrays, theta), jitter_variance(static, arrays, theta))
+    # without the barrier XLA fuses the last steps of the spectrum into each of its uses, and does them every time
+    model: jax.Array = jax.lax.optimization_barrier(predict(static, arrays, theta))  # type: ignore[no-untyped-call]
+    return log_likelihood(arrays, model, jitter_variance(static, arrays, theta))
 
 
 def log_posterior(static: Static, arrays: Arrays, prior: Prior, theta: jax.Array) -> jax.Array:
@@ -107,8 +109,6 @@ class Problem:
         The forward model's plan.
     pilot
         (a, n) pilot continuum in the units of the data; 1 on padding.
-    fixed
-        Values of the labels that are not free.
     """
 
     static: Static
@@ -117,7 +117,6 @@ class Problem:
     prior_std: FloatArray
     plan: Plan
     pilot: FloatArray
-    fixed: dict[str, float]
 
 
 def padded(spectrum: Spectrum, values: list[FloatArray], fill: float) -> FloatArray:
@@ -174,10 +173,10 @@ def build(
     BayneError
         What `plan` and `make_prior` raise.
     """
-    operators = broadening(emulator, free)
+    operators, own = broadening(emulator, free), emulator.label_names
     names, low, high = _free_labels(emulator, fixed)
     label_index = tuple(emulator.label_names.index(name) for name in names)
-    margin = _margin(fixed, priors, free)
+    margin = _margin(fixed, priors, free, velocity + bary)
     limits = {name: (0.0, value) for name, value in MAX_BROADENING.items()}
     # adding velocities as numbers is right to 0.1 km/s, hence the 1%
     limits["rv"] = (velocity + bary - 0.99 * margin, velocity + bary + 0.99 * margin)
@@ -187,7 +186,7 @@ def build(
             low.append(limits[name][0])
             high.append(limits[name][1])
     largest = {name: max(MAX_BROADENING[name], fixed.get(name, 0.0)) for name in operators}
-    largest |= {name: fixed[name] for name in ("vsini", "vmac") if fixed.get(name, 0.0) > 0}
+    largest |= {name: fixed[name] for name in ("vsini", "vmac") if fixed.get(name, 0.0) > 0 and name not in own}
     scale_sigma = max((getattr(arm.lsf, "scale_sigma", 0.0) for arm in spectrum.arms), default=0.0)
     scale_free = scale_sigma > 0 and "lsf_scale" not in fixed
     the_plan = plan(
@@ -227,14 +226,14 @@ def build(
         * (0.0 if order is None else 1.0),
     }
     defaults = {"rv": bary, "vsini": 0.0, "vmac": 0.0, "lsf_scale": 1.0}
-    arrays |= {f"fixed_{k}": jnp.asarray(float(fixed.get(k, v))) for k, v in defaults.items()}
+    arrays |= {f"fixed_{k}": jnp.asarray(float(v if k in own else fixed.get(k, v))) for k, v in defaults.items()}
     static = Static(the_plan.static, tuple(names), label_index, with_jitter)
     a, b = emulator.card.walls
     fixed_part = np.array([0.0 if i in label_index else labels[i] for i in range(labels.size)])
     wall = np.zeros((a.shape[0], len(names)))
     wall[:, : len(label_index)] = a[:, list(label_index)]
     prior, spread = make_prior(names, np.array(low), np.array(high), given, (wall, b - a @ fixed_part))
-    return Problem(static, arrays, prior, spread, the_plan, padded(spectrum, pilot, 1.0), dict(fixed))
+    return Problem(static, arrays, prior, spread, the_plan, padded(spectrum, pilot, 1.0))
 
 
 def padded_rows(matrix: FloatArray, n: int) -> FloatArray:
@@ -248,12 +247,12 @@ def _free_labels(emulator: Emulator, fixed: Mapping[str, float]) -> tuple[list[s
     return [card.labels[i] for i in free], [card.lower[i] for i in free], [card.upper[i] for i in free]
 
 
-def _margin(fixed: Mapping[str, float], priors: Mapping[str, Any], free: tuple[str, ...]) -> float:
-    """How far the velocity may go from its start (km/s): 5 sigma of its prior where that is less than usual."""
+def _margin(fixed: Mapping[str, float], priors: Mapping[str, Any], free: tuple[str, ...], start: float) -> float:
+    """How far the velocity may go from its start (km/s): all over its prior where that is less than usual."""
     if "rv" in fixed or "rv" not in free:
         return 0.0
-    prior = priors.get("rv")
-    return min(VELOCITY_MARGIN, 5 * float(prior[1])) if isinstance(prior, Sequence) else VELOCITY_MARGIN
+    low, high = reach("rv", priors["rv"]) if "rv" in priors else (-np.inf, np.inf)
+    return min(VELOCITY_MARGIN, max(high - start, start - low))
 
 
 def _normalised(spectrum: Spectrum, pilot: list[FloatArray], used: np.ndarray) -> tuple[FloatArray, FloatArray]:

@@ -128,7 +128,7 @@ def _attention(network: Transformer, params: Params, labels: jax.Array, blocks: 
 
 
 def line_tests(line_map: LineMap, wavelength: FloatArray, segment: np.ndarray, seed: int = 0) -> tuple[LineTest, ...]:
-    """Test every element of a map that has lines in the table of known lines.
+    """Test every element of a map that has pixels near its lines in the table of known lines; none if only one has.
 
     Statistic: the share of the k strongest cells that are near a line of the element, k being the number of cells
     near its lines. Null distribution: the same for maps shifted around inside each window by random amounts, which
@@ -145,13 +145,12 @@ def line_tests(line_map: LineMap, wavelength: FloatArray, segment: np.ndarray, s
     """
     window = segment[np.unique(line_map.cell, return_index=True)[1]]
     lines = {name: lines_of(name, wavelength, segment) for name in line_map.names}
-    elements = sorted((name for name in lines if lines[name].size), key=lambda name: -lines[name].size)
+    cells = {name: _near(lines[name], line_map, wavelength, window.size) for name in lines}
+    elements = sorted((name for name in lines if cells[name].any()), key=lambda name: -lines[name].size)
     tests = []
-    for i, element in enumerate(elements):
+    for i, element in enumerate(elements if len(elements) > 1 else []):
         rng = np.random.default_rng([seed, i])
-        close = np.abs(wavelength[:, None] - lines[element]).min(axis=1) <= NEAR
-        near = np.zeros(window.size, dtype=bool)
-        near[line_map.cell[close]] = True
+        near = cells[element]
         wrong = elements[i + 1 if i + 1 < len(elements) else i - 1]
         own, other = (line_map.values[line_map.names.index(name)] for name in (element, wrong))
         share, expected, p = _test(own, near, window, rng)
@@ -160,6 +159,13 @@ def line_tests(line_map: LineMap, wavelength: FloatArray, segment: np.ndarray, s
             LineTest(line_map.kind, element, lines[element].size, int(near.sum()), share, expected, p, control)
         )
     return tuple(tests)
+
+
+def _near(lines: FloatArray, line_map: LineMap, wavelength: FloatArray, cells: int) -> np.ndarray:
+    """(c,) True for cells with a pixel near one of the lines."""
+    near = np.zeros(cells, dtype=bool)
+    near[line_map.cell[(np.abs(wavelength[:, None] - lines) <= NEAR).any(axis=1)]] = True
+    return near
 
 
 def lines_of(element: str, wavelength: FloatArray, segment: np.ndarray) -> FloatArray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from scipy.spatial import ConvexHull
 
 from ..emulators import Card
@@ -18,7 +17,7 @@ def grid_card(grid: Grid, name: str, network: str, architecture: Mapping[str, An
     hull: tuple[tuple[float, float, float], ...] = ()
     if set(HULL_LABELS) <= set(grid.names):
         points = grid.labels[:, [grid.names.index(n) for n in HULL_LABELS]]
-        hull = tuple(tuple(row) for row in np.round(points[ConvexHull(points).vertices], 4).tolist())
+        hull = tuple(tuple(row) for row in points[ConvexHull(points).vertices].tolist())
     return Card(
         name=name,
         network=network,

@@ -14,6 +14,9 @@ from ..errors import BayneError, ReadError, did_you_mean
 
 T = TypeVar("T")
 
+#: Settings of a kernel emulator, and the least of each.
+KERNEL = {"rank": 1, "steps": 1, "error_rank": 0, "spectra": 0}
+
 LOSSES, OPTIMISERS, FREEZE = ("mse", "l1", "huber"), ("adamw", "muon"), ("none", "trunk")
 
 
@@ -114,7 +117,7 @@ class Config:
     training
         See `Training`.
     kernel
-        For ``network = "kernel-payne"``: settings of `train_kernel`.
+        For ``network = "kernel-payne"``, which takes nothing but these: whole numbers that `train_kernel` explains.
     stage
         Recipe: the first stage trains, each later one fine-tunes on its own grid what the one before left.
     """
@@ -126,6 +129,17 @@ class Config:
     training: Training = field(default_factory=Training)
     kernel: dict[str, Any] = field(default_factory=dict)
     stage: tuple[Stage, ...] = ()
+
+    def __post_init__(self) -> None:
+        for key, value in self.kernel.items():
+            if key not in KERNEL:
+                raise BayneError(f"[kernel]: unknown key {key!r}. {did_you_mean(key, KERNEL)}")
+            if type(value) is not int or value < KERNEL[key]:
+                raise BayneError(f"[kernel]: {key} = {value!r}; give a whole number from {KERNEL[key]}")
+        if self.network == "kernel-payne" and (self.architecture or self.training != Training()):
+            raise BayneError("a kernel emulator has no [architecture] and no [training]: its settings go into [kernel]")
+        if self.network != "kernel-payne" and self.kernel:
+            raise BayneError(f"[kernel] is for 'kernel-payne', the network is {self.network!r}")
 
     def to_toml(self) -> str:
         """The configuration as TOML text that `read_config` reads back."""
@@ -161,7 +175,7 @@ def read_config(source: str | Path | Mapping[str, Any] | None, network: str | No
             table = tomllib.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ReadError(f"{path}: no such configuration") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             raise ReadError(f"{path}: not TOML ({error})") from None
     named = table.pop("network", network)
     if not isinstance(named, str):
@@ -175,6 +189,8 @@ def read_config(source: str | Path | Mapping[str, Any] | None, network: str | No
             raise ReadError(f"{where}: {key!r} must be a table [{key}]")
     base = {**defaults, **table.pop("training", {})}
     stages = []
+    if not isinstance(table.get("stage", []), list):
+        raise ReadError(f"{where}: stages are tables [[stage]], with two brackets")
     for number, entry in enumerate(table.pop("stage", []), start=1):
         own = dict(entry)
         if not isinstance(own.get("grid"), str):

@@ -8,7 +8,10 @@ import numpy as np
 
 from ..emulators import Emulator, ErrorModel
 from ..emulators.coordinates import sensitivity
+from ..emulators.kernel import KernelPayne
+from ..errors import BayneError
 from ..spectrum import FloatArray
+from .derivatives import check_labels, check_wavelength
 from .grid import Grid
 
 #: Most residual spectra that are looked at: their derivatives by 29 labels at 24,000 pixels take 0.3 GB.
@@ -26,7 +29,17 @@ SIGNAL_TO_NOISE = 100.0
 
 
 def with_error_model(emulator: Emulator, grid: Grid, rank: int = 12) -> Emulator:
-    """The emulator with an error model from the validation rows of a grid, which were not trained on."""
+    """The emulator with an error model from the validation rows of a grid, which were not trained on.
+
+    Raises
+    ------
+    BayneError
+        A kernel emulator was trained on them too, and has an error model of its own; labels or wavelengths differ.
+    """
+    if emulator.card.network == KernelPayne.name:
+        raise BayneError("a kernel emulator has the error model of its leave-one-out residuals: no row was left out")
+    check_labels(emulator, grid.names, "grid")
+    check_wavelength(emulator, grid.wavelength, "grid")
     rows = grid.validation
     residual = emulator.evaluate(grid.labels[rows]) - grid.flux[rows]
     return replace(emulator, error=error_model(emulator, grid.labels[rows], residual, rank))
@@ -47,7 +60,8 @@ def error_model(emulator: Emulator, labels: FloatArray, residual: np.ndarray, ra
     labels, residual
         (n, l) and (n, p) emulated minus true flux of spectra that were not trained on.
     rank
-        Number of principal components.
+        Number of principal components; a third of the number of spectra at most, or nothing would be left to tell
+        how large the rest is.
     """
     few = np.linspace(0, len(labels) - 1, min(len(labels), MAX_SPECTRA)).astype(int)
     labels, width = labels[few], emulator.upper - emulator.lower
@@ -69,6 +83,7 @@ def error_model(emulator: Emulator, labels: FloatArray, residual: np.ndarray, ra
         trust = (FREEDOM + 1) / (FREEDOM + np.stack(moments) / shift)
         shift, left = np.average(moments, axis=0, weights=trust), np.stack(rest)
     _, singular, right = np.linalg.svd(left / np.sqrt(len(left)), full_matrices=False)
+    rank = min(rank, len(left) // 3)
     basis = singular[:rank, None] * right[:rank]
     sigma2 = np.mean(left**2, axis=0) - np.sum(basis**2, axis=0)
     sigma = np.sqrt(np.maximum(sigma2, 0.0))

@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from ..emulators.coordinates import GAP, segments
 from ..errors import ReadError
 from ..spectrum import FloatArray, to_vacuum
 
@@ -28,7 +29,7 @@ class Grid:
     attributes
         What the file says of itself: resolution, solar_scale, synthesis, ...
     hash
-        SHA-256 of labels and flux as stored, 16 digits.
+        SHA-256 of labels, their names, wavelengths and flux, 16 digits.
     """
 
     labels: FloatArray
@@ -61,8 +62,8 @@ def read_grid(path: str | Path) -> Grid:
     Raises
     ------
     ReadError
-        The file is missing or is no HDF5; a dataset or attribute is missing (it is named); values are not
-        finite; a label is constant.
+        The file is missing or is no HDF5; a dataset or attribute is missing (it is named) or has another shape than
+        the rest; values are not finite; wavelengths do not increase; windows are not apart; a label is constant.
     """
     path = Path(path)
     if not path.exists():
@@ -83,26 +84,54 @@ def _read(path: Path, file: h5py.File) -> Grid:
         for name in wanted:
             if name not in file[place].attrs:
                 raise ReadError(f"{path}: attribute {name!r} of {place!r} is missing")
+    names, units = ([text(v) for v in file["labels"].attrs[key]] for key in ("names", "units"))
+    _check_shapes(path, file, names, units)
     labels, stored = file["labels"][:], file["flux"][:]
     flux = (stored / float(file["flux"].attrs.get("scale", 1.0))).astype(np.float32)
+    wavelength = to_vacuum(file["wavelength"][:], text(file["wavelength"].attrs["medium"]))
+    if not (np.isfinite(wavelength).all() and np.all(np.diff(wavelength) > 0)):
+        raise ReadError(f"{path}: wavelengths must be finite and increase")
+    if not np.array_equal(np.diff(file["segment"][:]) != 0, np.diff(segments(wavelength)) != 0):
+        raise ReadError(
+            f"{path}: the windows of 'segment' are not those of the wavelengths: a new one begins where a step in ln λ "
+            f"is more than {GAP:g} times the median step, and nowhere else"
+        )
     for what, values in (("labels", labels), ("flux", flux)):
         rows = np.flatnonzero(~np.isfinite(values).all(1))
         if rows.size:
             raise ReadError(f"{path}: {what} of {rows.size} rows are not finite, the first is row {rows[0]}")
-    names, units = ([text(v) for v in file["labels"].attrs[key]] for key in ("names", "units"))
     for label, spread in zip(names, np.ptp(labels, axis=0), strict=True):
         if spread == 0:
             raise ReadError(f"{path}: label {label!r} is the same in all rows: nothing can be learned of it")
-    digest = hashlib.sha256(np.ascontiguousarray(labels).tobytes() + np.ascontiguousarray(stored).tobytes())
+    digest = hashlib.sha256(repr(names).encode())
+    for values in (labels, wavelength, flux):
+        digest.update(np.ascontiguousarray(values).tobytes())
     return Grid(
         labels=labels,
         names=tuple(names),
         units=tuple(units),
-        wavelength=to_vacuum(file["wavelength"][:], text(file["wavelength"].attrs["medium"])),
+        wavelength=wavelength,
         flux=flux,
         attributes={key: text(value) for key, value in file.attrs.items()},
         hash=digest.hexdigest()[:16],
     )
+
+
+def _check_shapes(path: Path, file: h5py.File, names: list[str], units: list[str]) -> None:
+    """Raise where the sizes of datasets do not go together, or the resolution is no number."""
+    shape = file["flux"].shape
+    if len(shape) != 2 or 0 in shape:
+        raise ReadError(f"{path}: 'flux' has shape {shape}, not (spectra, pixels)")
+    expected = {"labels": (shape[0], len(names)), "wavelength": shape[1:], "segment": shape[1:]}
+    for name, wanted in expected.items():
+        if file[name].shape != wanted:
+            raise ReadError(f"{path}: {name!r} has shape {file[name].shape}, expected {wanted}")
+    if len(units) != len(names):
+        raise ReadError(f"{path}: {len(names)} names of labels, but {len(units)} units")
+    try:
+        float(text(file.attrs["resolution"]))
+    except ValueError:
+        raise ReadError(f"{path}: attribute 'resolution' is {file.attrs['resolution']!r}, not a number") from None
 
 
 def text(value: object) -> str:

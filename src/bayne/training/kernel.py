@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from ..emulators import Card, Emulator
+from ..emulators import Emulator
 from ..emulators.coordinates import absorbance, hydrogen_matrix
 from ..emulators.kernel import KernelPayne, kernel
 from ..precision import double
@@ -34,7 +35,7 @@ def train_kernel(
     spectra: int = 0,
     name: str = "kernel",
     tell: Callable[[str], None] = lambda text: None,
-) -> tuple[Emulator, dict[str, float]]:
+) -> Emulator:
     """Train a kernel emulator on all but the test rows of a grid.
 
     Parameters
@@ -57,13 +58,13 @@ def train_kernel(
 
     Returns
     -------
-    tuple
-        The emulator, with the error model of its leave-one-out residuals; its `held_out_errors`.
+    Emulator
+        With its errors on the test rows on the card, and the error model of its leave-one-out residuals.
     """
     train = np.flatnonzero(grid.train)[:spectra] if spectra else np.flatnonzero(~grid.test)
     matrix = hydrogen_matrix(grid.names)
     raw = grid.labels @ matrix.T
-    low, high = raw.min(0), raw.max(0)
+    low, high = raw[train].min(0), raw[train].max(0)
     x = jnp.asarray((2 * (raw - low) / (high - low) - 1)[train])
     flux = grid.flux[train].astype(np.float64)
     y = absorbance(flux)
@@ -90,11 +91,9 @@ def train_kernel(
     network, params = KernelPayne.decode(arrays, card)
     emulator = Emulator(network, params, grid.wavelength, card)
     left_out = 1 / (1 + np.exp((np.asarray(target) - np.asarray(residual)) @ basis + mean)) - flux
-    errors = held_out_errors(emulator, grid)
-    held_out = {k: float(f"{v:.3g}") for k, v in errors.items()}
-    card = Card.from_dict({**card.__dict__, "held_out_error": held_out}, name)
+    errors = {k: float(f"{v:.3g}") for k, v in held_out_errors(emulator, grid).items()}
     error = error_model(emulator, grid.labels[train], left_out, error_rank)
-    return Emulator(network, emulator.params, grid.wavelength, card, error), errors
+    return replace(emulator, card=replace(card, held_out_error=errors), error=error)
 
 
 def _tune(x: jax.Array, target: jax.Array, names: tuple[str, ...], steps: int, tell: Callable[[str], None]) -> Log:

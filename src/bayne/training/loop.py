@@ -205,8 +205,14 @@ def _affordable(
     count = 1
     while (seconds := timed(count))[0] < TRIAL:
         count *= 2
-    left = 60 * settings.minutes - (time.perf_counter() - clock) - settings.checks * seconds[1]
-    return max(1, int(left / seconds[0] * count))
+    spent = time.perf_counter() - clock
+    steps = int((60 * settings.minutes - spent - settings.checks * seconds[1]) / seconds[0] * count)
+    if steps < 1:
+        raise BayneError(
+            f"minutes = {settings.minutes:g} leave no time to train: compilation took {spent:.0f} s, and "
+            f"{settings.checks} checks of {seconds[1]:.1f} s are to come; give more minutes, fewer checks, or steps"
+        )
+    return steps
 
 
 def _mean_loss(settings: Training, residual: jax.Array, spectra: Spectra, blocks: jax.Array) -> jax.Array:

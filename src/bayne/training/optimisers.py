@@ -21,30 +21,29 @@ def optimiser(settings: Training, network: Trainable) -> optax.GradientTransform
     steps (Liu et al. 2025, arXiv:2502.16982), for the matrices before the head (the last two axes; others number
     matrices). The head is as large as the spectrum: orthogonalising it would cost more than the gradient.
     """
-    decay = settings.weight_decay
-
-    def matrices(weights: Mapping[str, Any]) -> dict[str, bool]:
-        return {name: value.ndim > 1 for name, value in weights.items()}
-
     if settings.optimiser == "adamw":
-        chosen = optax.adamw(1.0, b2=0.99, weight_decay=decay, mask=matrices)
+        chosen = optax.adam(1.0, b2=0.99)
     else:
 
         def dimensions(weights: Mapping[str, Any]) -> dict[str, MuonDimensionNumbers | None]:
             left = (*network.head, *network.adamw_only)
             # what optax has masked by then has no dimensions
-            inner = {k: getattr(v, "ndim", 0) > 1 and not k.startswith(left) for k, v in weights.items()}
+            inner = {k: _is_matrix(k, v) and not k.startswith(left) for k, v in weights.items()}
             return {name: MuonDimensionNumbers(-2, -1) if there else None for name, there in inner.items()}
 
-        chosen = muon(
-            1.0,
-            weight_decay=decay,
-            consistent_rms=0.2,
-            adam_b2=0.99,
-            adam_weight_decay=decay,
-            muon_weight_dimension_numbers=dimensions,
-        )
-    return optax.chain(optax.clip_by_global_norm(settings.clip), chosen)
+        chosen = muon(1.0, consistent_rms=0.2, adam_b2=0.99, muon_weight_dimension_numbers=dimensions)
+
+    def matrices(weights: Mapping[str, Any]) -> dict[str, bool]:
+        return {name: _is_matrix(name, value) for name, value in weights.items()}
+
+    # after the steps, which point downhill: hence the sign
+    decay = optax.add_decayed_weights(-settings.weight_decay, mask=matrices)
+    return optax.chain(optax.clip_by_global_norm(settings.clip), chosen, decay)
+
+
+def _is_matrix(name: str, value: Any) -> bool:
+    """Whether an array numbers matrices; biases do not, though a network may hold one for each of its parts."""
+    return getattr(value, "ndim", 0) > 1 and "bias" not in name and not name.startswith("b_")
 
 
 def learning_rate(settings: Training, step: jax.Array, steps: jax.Array) -> jax.Array:

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,10 @@ from ..emulators.coordinates import absorbance, hydrogen_matrix, segments
 from ..emulators.kernel import KernelPayne
 from ..emulators.networks import network as network_of
 from ..emulators.trainable import Trainable
-from ..errors import BayneError, did_you_mean
+from ..errors import BayneError
 from .card import grid_card
 from .config import Config, read_config
+from .derivatives import check_labels, check_wavelength
 from .errors import with_error_model
 from .evaluate import held_out_errors
 from .grid import Grid, read_grid
@@ -68,7 +68,7 @@ def train(
     -------
     Emulator
         With the domain of the last grid, its errors on the test rows in ``card.held_out_error``, and an error
-        model from the residuals of the validation rows.
+        model from the residuals of the validation rows, or for a kernel emulator from leave-one-out residuals.
 
     Raises
     ------
@@ -102,7 +102,8 @@ def finetune(
 ) -> Emulator:
     """Train an emulator further on another grid with the same labels and wavelengths.
 
-    The scaling of labels and the mean spectrum stay; the domain on the card becomes that of the new grid.
+    The scaling of labels and the mean spectrum stay; the domain on the card becomes that of the new grid, what the
+    card says of lines that are left out of fits and of broadening stays.
 
     Parameters
     ----------
@@ -159,16 +160,16 @@ def _one(
     text += settings.to_toml()
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        if resume and (folder / "config.toml").exists() and (folder / "config.toml").read_text("utf-8") == text:
-            return load_emulator(folder)
+        if resume and (folder / "config.toml").exists():
+            if (folder / "config.toml").read_text("utf-8") == text:
+                return load_emulator(folder)
+            raise BayneError(
+                f"{folder} holds a finished emulator of another configuration or grid: name another folder"
+            )
     if settings.network == KernelPayne.name:
         if base is not None:
             raise BayneError("a kernel emulator is solved for, not fine-tuned: a recipe for it has one stage")
-        known = set(signature(train_kernel).parameters) - {"grid", "name", "tell"}
-        for key in settings.kernel:
-            if key not in known:
-                raise BayneError(f"[kernel]: unknown key {key!r}. {did_you_mean(key, known)}")
-        emulator, _ = train_kernel(
+        emulator = train_kernel(
             grid, name=settings.name or settings.network, tell=lambda line: tell(0.0, line), **settings.kernel
         )
     else:
@@ -204,6 +205,11 @@ def _gradient_descent(
     else:
         network, params = _inherited(grid, base, settings)
     card = grid_card(grid, settings.name or settings.network, settings.network, asdict(network))
+    if base is not None:
+        old = base.card
+        cited = tuple(dict.fromkeys((*card.citations, *old.citations)))
+        kept = {key: getattr(old, key) for key in ("excluded", "absorbs", "includes_pixel")}
+        card = replace(card, citations=cited, **kept)
     trained = [name for name in _made(network, grid) if training.freeze == "none" or network.is_head(name)]
     start = {name: np.asarray(params[name]) for name in trained}
     fixed = {name: np.asarray(value) for name, value in params.items() if name not in start}
@@ -264,12 +270,10 @@ def _inherited(grid: Grid, base: Emulator, settings: Config) -> tuple[Trainable,
         own = asdict(network).get(key)
         if own != (tuple(value) if isinstance(value, list) else value):
             raise BayneError(f"the emulator's {key} is {own}, the configuration says {value}: it cannot change")
-    for what, own, new in (("labels", card.labels, grid.names), ("units", card.units, grid.units)):
-        if own != new:
-            raise BayneError(f"the emulator's {what} are {', '.join(own)}; the grid's are {', '.join(new)}")
-    if base.wavelength.shape != grid.wavelength.shape or not np.allclose(base.wavelength, grid.wavelength, rtol=1e-8):
-        ends = [f"{len(w)} pixels from {w[0]:.3f} to {w[-1]:.3f} Å" for w in (base.wavelength, grid.wavelength)]
-        raise BayneError(f"the emulator has {ends[0]}, the grid {ends[1]}: both must have the same wavelengths")
+    check_labels(base, grid.names, "grid")
+    if card.units != grid.units:
+        raise BayneError(f"the emulator's units are {', '.join(card.units)}; the grid's are {', '.join(grid.units)}")
+    check_wavelength(base, grid.wavelength, "grid")
     return network, {name: np.asarray(value) for name, value in base.params.items()}
 
 

@@ -39,7 +39,7 @@ PATCH = TRUNK | {"patch": 64, "rank": 64}
 #: Of AdamW and Muon, mean square and absolute error, rates from 1e-3 to 3e-2, batches of 8 to 64: best in short trials.
 MUON = {"optimiser": "muon", "learning_rate": 1e-2, "loss": "l1", "checks": 20}
 SMALL = MUON | {"batch": 16}
-PATCHES = SMALL | {"blocks": 400, "learning_rate": 2e-2, "weight_decay": 0.1}
+PATCHES = SMALL | {"blocks": 400, "learning_rate": 2e-2, "weight_decay": 0.05}
 PIXELS = SMALL | {"blocks": 2048}
 SPECIES = {"batch": 16, "learning_rate": 1.4e-2, "loss": "l1", "checks": 20}
 

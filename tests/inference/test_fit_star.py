@@ -160,7 +160,7 @@ def test_prior_far_from_the_velocity_is_no_error_but_a_bad_fit(prior, star, fit)
 
 
 def test_velocity_that_is_given_is_not_uncertain(mock, fit, truth):
-    faint = mock(snr=2.0)
+    faint = mock(snr=1.0)
     assert Flag.RV_UNCERTAIN in fit(faint).flags
     assert Flag.RV_UNCERTAIN not in fit(faint, fixed={"rv": truth["rv"]}).flags
 
@@ -214,7 +214,7 @@ def test_table_of_the_sampler_is_that_of_the_star(jitter, star, monkeypatch):
         static, arrays = given
         assert "error_basis" in arrays
         exact = jax.lax.map(lambda x: log_like(static, arrays, x), draws)
-    np.testing.assert_allclose(told, exact, rtol=1e-8)
+    np.testing.assert_allclose(told, exact, rtol=1e-6)  # of the float32 network, compiled twice
 
 
 def test_fixed_labels_are_held_and_stay_in_the_table(star, fit, maximum, truth):

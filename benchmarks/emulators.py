@@ -28,7 +28,9 @@ from mocks import fit_mock
 
 import bayne
 from bayne.emulators import Emulator
+from bayne.report.answers import matrix_figure
 from bayne.training import Grid, read_grid
+from bayne.training.attention import line_tests
 from bayne.training.derivatives import compare_derivatives
 
 PUBLISHED = {"abundances": "fe", "output": "flux"}
@@ -199,6 +201,17 @@ def judge(name: str, result: dict[str, Any], grid: Grid, folder: Path, options: 
         write(path, result, recovery=recovery(emulator, grid, options.recovery))
 
 
+def attention(name: str, emulator: Emulator, grid: Grid, folder: Path) -> None:
+    """Figure and permutation tests of what named lines attend to, for emulators that have tokens."""
+    judged = bayne.evaluate(emulator, grid)
+    for line_map in judged.maps:
+        if line_map.kind == "attention":
+            matrix_figure(judged, line_map).savefig(folder / f"emulators-attention-{name}.png", dpi=110)
+            tests = line_tests(line_map, judged.wavelength, judged.segment)
+            passed = [test.element for test in tests if test.passed]
+            print(f"{name}: of {len(tests)} tokens {len(passed)} attract their own lines: {', '.join(passed)}")
+
+
 def write(path: Path, result: dict[str, Any], **new: Any) -> None:
     """Add to a result and write it by rename."""
     result |= new
@@ -243,6 +256,7 @@ def main() -> None:
             told = described(bayne.load_emulator(place), Path(place))
             write(options.output / f"{name}-all.json", result, **told, spectra=int(grid.train.sum()))
         judge(f"{name}-all", result, grid, Path(place), options)
+        attention(name, bayne.load_emulator(place), grid, options.output)
     results = {path.stem: read(path) for path in sorted(options.output.glob("*.json"))}
     versions = ", ".join(f"{p} {version(p)}" for p in ("bayne", "jax"))
     where = f"{date.today()}, {versions}, {jax.devices()[0].platform}, {os.cpu_count()} cores"

@@ -114,11 +114,13 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _look(name: str, result: dict[str, Any]) -> dict[str, Any]:
-    """Colour of the network, line of the variant; a star for an emulator that was trained elsewhere."""
-    style = {"published": "--", "mixed": ":", "adamw": "-."}.get(name.rpartition("-")[2], "-")
+    """Colour of the network, line and marker of the variant; a star for an emulator that was trained elsewhere."""
+    color = COLOURS[result["network"]]
     if "minutes" not in result:
-        return {"color": INK, "ls": "-", "marker": "*", "ms": 9, "mew": 0}
-    return {"color": COLOURS[result["network"]], "ls": style, "marker": "o", "ms": 4.5}
+        return {"color": color, "ls": "none", "marker": "*", "ms": 10, "mew": 0}
+    variants = {"published": ("--", "s"), "mixed": (":", "D"), "shared": ("--", "v"), "adamw": ("-.", "^")}
+    style, marker = variants.get(name.rpartition("-")[2], ("-", "o"))
+    return {"color": color, "ls": style, "marker": marker, "ms": 4.5}
 
 
 def _learning(results: Results) -> Figure:
@@ -144,11 +146,17 @@ def _cost(results: Results) -> Figure:
         figure = Figure(figsize=(6.4, 4.0))
         axes = figure.subplots()
         figure.subplots_adjust(left=0.11, right=0.97, top=0.97, bottom=0.13)
+        places: list[np.ndarray] = []
         for name, result in results.items():
             x, y = result["cost"]["gradient"]["operations"] / 1e6, result["errors"]["mae"]
             axes.loglog(x, y, **_look(name, result) | {"ms": 8, "ls": "none"})
-            axes.annotate(name, (x, y), (6, 4), textcoords="offset points", color=INK, fontsize=8)
-        axes.margins(0.3, 0.1)
+            place = np.log([x, y])
+            # results come by error: a name whose neighbour has just been written goes to the other side of its point
+            close = any(np.all(np.abs(place - other) < (0.5, 0.05)) for other in places)
+            away: dict[str, Any] = {"xytext": (-7, 4), "ha": "right"} if close else {"xytext": (7, 4)}
+            axes.annotate(name, (x, y), textcoords="offset points", color=INK, fontsize=8, **away)
+            places.append(place)
+        axes.margins(0.4, 0.1)
         _ticks(axes.xaxis, [10, 30, 100, 300, 1000, 3000, 10000, 30000], axes.get_xlim())
         _ticks(axes.yaxis, [0.001, 0.0015, 0.002, 0.003, 0.005, 0.007, 0.01, 0.015, 0.02, 0.03], axes.get_ylim())
         axes.set_xlabel("gradient of one spectrum (million operations)")

@@ -28,6 +28,7 @@ from mocks import fit_mock
 
 import bayne
 from bayne.emulators import Emulator
+from bayne.emulators.transformer import Transformer
 from bayne.report.answers import matrix_figure
 from bayne.training import Grid, read_grid
 from bayne.training.attention import line_tests
@@ -203,6 +204,8 @@ def judge(name: str, result: dict[str, Any], grid: Grid, folder: Path, options: 
 
 def attention(name: str, emulator: Emulator, grid: Grid, folder: Path) -> None:
     """Figure and permutation tests of what named lines attend to, for emulators that have tokens."""
+    if not isinstance(emulator.network, Transformer):
+        return
     judged = bayne.evaluate(emulator, grid)
     for line_map in judged.maps:
         if line_map.kind == "attention":

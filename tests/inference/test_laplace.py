@@ -26,6 +26,12 @@ def test_strong_correlations_are_no_obstacle(rho: float) -> None:
     assert np.corrcoef(found.T)[0, 1] == pytest.approx(rho, abs=1e-9 + 4 * (1 - rho**2) / 45)
 
 
+def test_moves_along_the_axes_alone_would_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Known-bad twin: Gibbs sampling of the coordinates has not spread after as many sweeps."""
+    monkeypatch.setattr(np.linalg, "eigh", lambda matrix: (np.ones(2), np.eye(2)))
+    assert np.all(draws(np.array([[1.0, 0.999], [0.999, 1.0]]), reach=50.0).std(axis=0) < 0.8)
+
+
 def test_parameters_that_only_the_box_holds_are_uniform() -> None:
     found = draws(np.diag([1e6, 1.0]), reach=2.0)
     np.testing.assert_allclose(np.quantile(found[:, 0], [0.25, 0.5, 0.75]), [-1, 0, 1], atol=0.15)

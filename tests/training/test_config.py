@@ -44,9 +44,11 @@ def test_round_trip(tmp_path: Path) -> None:
     config = read_config(tmp_path / "in.toml")
     (tmp_path / "out.toml").write_text(config.to_toml())
     assert read_config(tmp_path / "out.toml") == config
-    odd = read_config({"network": "kernel-payne", "name": 'a "b" \\ é', "kernel": {"rank": 40, "steps": 7}})
-    (tmp_path / "odd.toml").write_text(odd.to_toml(), encoding="utf-8")
-    assert read_config(tmp_path / "odd.toml") == odd
+    kernel = {"network": "kernel-payne", "kernel": {"rank": 40, "steps": 7}}
+    odd = {"network": "payne", "name": 'a "b" \\ é', "architecture": {"rank": 40, "name 2": [1.5, True]}}
+    for config in map(read_config, (kernel, odd)):
+        (tmp_path / "again.toml").write_text(config.to_toml(), encoding="utf-8")
+        assert read_config(tmp_path / "again.toml") == config
 
 
 def test_nothing_but_a_network_is_a_configuration() -> None:

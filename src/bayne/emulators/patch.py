@@ -14,7 +14,8 @@ import numpy as np
 from ..errors import ReadError
 from .networks import Params, register
 from .payne_large import dense
-from .transformer import HIGHEST, Transformer, check_sizes
+from .trainable import check_whole
+from .transformer import HIGHEST, Transformer
 
 
 @register
@@ -47,7 +48,7 @@ class PatchTransformerPayne(Transformer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_sizes(self.name, self.width, patch=self.patch)
+        check_whole(self.name, patch=self.patch)
         if not (isinstance(self.rank, int) and self.rank >= 0):
             raise ReadError(f"{self.name}: rank = {self.rank!r}; give a whole number, 0 for one map for all patches")
 

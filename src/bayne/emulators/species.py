@@ -58,7 +58,7 @@ class SpeciesPayne(Trainable):
     Parameters
     ----------
     abundances, output
-        See `Trainable`; the output is always absorbance.
+        See `Trainable`; always ``"h"`` and ``"absorbance"``.
     rank
         Spectra b_k per species.
     width

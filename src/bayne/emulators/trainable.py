@@ -18,6 +18,9 @@ from .card import Card
 from .coordinates import hydrogen_matrix, segments, unit_box
 from .networks import Network, Params, check_arrays
 
+#: What the abundances are relative to at the network's input, and what its output is.
+ABUNDANCES, OUTPUTS = ("h", "fe"), ("absorbance", "flux")
+
 
 def check_whole(source: str, **sizes: Any) -> None:
     """Raise unless every size is a positive whole number.
@@ -30,10 +33,6 @@ def check_whole(source: str, **sizes: Any) -> None:
     for what, value in sizes.items():
         if not (isinstance(value, int) and value > 0):
             raise ReadError(f"{source}: {what} = {value!r}; give a positive whole number")
-
-
-#: What the abundances are relative to at the network's input, and what its output is.
-ABUNDANCES, OUTPUTS = ("h", "fe"), ("absorbance", "flux")
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,7 @@ class FitResult:
 
     def _summary(self, name: str, parts: list[int]) -> dict[str, float]:
         nan = dict.fromkeys(COLUMNS, np.nan)
-        values = self.draws(name) if parts else self._values(name)
+        values = self._values(name)
         if not parts:
             return nan | {"median": values.mean(), "mean": values.mean(), "std": 0.0}
         bound = self.crb[parts[0]] if len(parts) == 1 else self.diagnostics.get(f"crb_{name}", np.nan)

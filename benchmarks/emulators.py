@@ -85,8 +85,8 @@ SLOW = 100.0
 #: Seconds over which the cost of a spectrum is measured.
 TIMED = 2.0
 
-#: Numbers of steps from whose times that of one step follows, on the first rows of the grid.
-FEW, MORE, ROWS = 2, 22, 120
+#: Numbers of steps from whose times, the least of some tries, that of one step follows; on the first rows of the grid.
+FEW, MORE, ROWS, TRIES = 2, 22, 120, 3
 
 
 def clock() -> float:
@@ -97,12 +97,16 @@ def clock() -> float:
 def steps_in(grid: Grid, config: dict[str, Any], minutes: float) -> int:
     """Number of steps that a network takes in so many minutes of `clock`, compilation apart."""
     small = replace(grid, labels=grid.labels[:ROWS], flux=grid.flux[:ROWS])
-    times = []
-    for steps in (FEW, FEW, MORE, MORE):  # the first of each compiles
+
+    def seconds(steps: int) -> float:
         begun = clock()
         bayne.train(small, config=config | {"training": config["training"] | {"steps": steps, "checks": 1}})
-        times.append(clock() - begun)
-    return max(1, round(60 * minutes * (MORE - FEW) / (times[3] - times[1])))
+        return clock() - begun
+
+    few, more = (min(seconds(steps) for _ in range(TRIES)) for steps in (FEW, MORE))  # the first of each compiles
+    if more <= few:
+        raise RuntimeError(f"{MORE} steps took {more:.2f} s and {FEW} took {few:.2f} s: the clock is too noisy")
+    return max(1, round(60 * minutes * (MORE - FEW) / (more - few)))
 
 
 def trained(grid: Grid, variant: str, size: int, minutes: float, folder: Path) -> dict[str, Any]:

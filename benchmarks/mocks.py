@@ -67,7 +67,7 @@ def hermes_mock(
     with jax.enable_x64(True):
         the_plan = plan(star, emulator, rv, max_vsini=max(vsini, 1.0))
         at = (jnp.asarray(v) for v in (rv, vsini, 0.0, 1.0))
-        flux = np.asarray(observe(the_plan.static, the_plan.arrays, jnp.asarray(rest), *at))
+        flux = np.asarray(observe(the_plan.static, the_plan.arrays, jnp.asarray(rest)[None], *at))[..., 0]
     rng = np.random.default_rng(seed)
     made = []
     for a, arm in enumerate(bare):

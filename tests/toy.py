@@ -127,8 +127,8 @@ def mock_star(
         rest = emulator.network(emulator.params, jnp.asarray(labels))
         zero, one = jnp.asarray(0.0), jnp.asarray(1.0)
         flux = np.asarray(
-            observe(the_plan.static, the_plan.arrays, rest, jnp.asarray(velocity), jnp.asarray(vsini), zero, one)
-        ).astype(float)
+            observe(the_plan.static, the_plan.arrays, rest[None], jnp.asarray(velocity), jnp.asarray(vsini), zero, one)
+        )[..., 0].astype(float)
     observed = []
     for a, arm in enumerate(arms):
         n = arm.wavelength.size

@@ -18,6 +18,7 @@ _HOMES = {
     "read_spectrum": "surveys",
     "load_emulator": "emulators",
     "fit_star": "inference",
+    "fit_batch": "inference",
     "FitResult": "inference",
     "load_result": "inference",
     "report": "report",
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from .errors import ReadError as ReadError
     from .flags import Flag as Flag
     from .inference import FitResult as FitResult
+    from .inference import fit_batch as fit_batch
     from .inference import fit_star as fit_star
     from .inference import load_result as load_result
     from .instrument import Instrument as Instrument

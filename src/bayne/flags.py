@@ -29,6 +29,7 @@ class Flag(IntFlag):
     BROADENING_REPLACED = 1 << 13
     MAP_ONLY = 1 << 14
     OUTLIERS_REMOVED = 1 << 15
+    SAMPLED_INSTEAD = 1 << 16
     # bad: the numbers must not be used as they are
     NO_PIXELS = 1 << 32
     NO_OVERLAP = 1 << 33
@@ -75,6 +76,7 @@ SENTENCES: dict[Flag, str] = {
     Flag.BROADENING_REPLACED: "The network has a broadening label of its own: the operator it stands for was left off.",
     Flag.MAP_ONLY: "Only the maximum was computed: errors are the Cramér-Rao bound.",
     Flag.OUTLIERS_REMOVED: "Pixels far from any model were left out: wrong or missing lines, sky lines, cosmic rays.",
+    Flag.SAMPLED_INSTEAD: "Importance sampling could not be trusted for this star: NUTS was run.",
     Flag.NO_PIXELS: "No usable pixel is left after masking.",
     Flag.NO_OVERLAP: "The spectrum does not meet the emulator's wavelengths.",
     Flag.OUTSIDE_DOMAIN: "The best fit lies on the edge of the emulator's domain: the star is probably outside.",

@@ -11,6 +11,9 @@ from scipy.fft import next_fast_len
 from ..emulators import Emulator
 from ..spectrum import C_KMS, FloatArray
 
+#: Padding is a multiple of so many samples: stars whose kernels differ a little share one compiled function.
+SHARED_PAD = 128
+
 #: Points of the Lagrange interpolation that takes a grid that is not uniform in ln λ onto one that is.
 LAGRANGE = 6
 
@@ -57,7 +60,7 @@ def model_grid(emulator: Emulator, reach_kms: float) -> ModelGrid:
     first = np.array([w[0] for w in windows])
     step = np.array([w[1] for w in windows])
     size = np.array([w[2].shape[0] for w in windows])
-    pad = int(np.ceil(reach_kms / C_KMS / step.min())) + 16
+    pad = SHARED_PAD * int(np.ceil((reach_kms / C_KMS / step.min() + 16) / SHARED_PAD))
     length = int(next_fast_len(int(size.max()) + 2 * pad, real=True))
     length += length % 2
     reflected = [_reflect(w[2].shape[0], pad, length) for w in windows]

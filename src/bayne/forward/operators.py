@@ -105,6 +105,11 @@ def gaussian_transform(frequency: jax.Array, variance: jax.Array) -> jax.Array:
     return jnp.exp(-2 * jnp.pi**2 * frequency**2 * variance)
 
 
+def box_transform(frequency: jax.Array, width: jax.Array) -> jax.Array:
+    """Fourier transform of a box of the given full width, 1 at zero frequency; frequency in cycles per km/s."""
+    return jnp.sinc(frequency * width)
+
+
 def shift_transform(frequency: jax.Array, shift: jax.Array) -> jax.Array:
     """Fourier transform of a displacement in ln λ.
 
@@ -141,16 +146,16 @@ def tap_weights(distance: jax.Array, variance: jax.Array, width: jax.Array | Non
 
 
 def apply_bands(flux: jax.Array, bands: jax.Array) -> jax.Array:
-    """Banded matrix times vector on every arm.
+    """Banded matrix times vectors on every arm.
 
     Parameters
     ----------
     flux
-        (a, n).
+        (a, n, k).
     bands
         (a, n, b): element of row i and column i + k - b // 2.
     """
     half = bands.shape[-1] // 2
-    padded = jnp.pad(flux, ((0, 0), (half, half)))
-    shifted = jnp.stack([padded[:, k : k + flux.shape[1]] for k in range(bands.shape[-1])], axis=-1)
-    return jnp.sum(bands.astype(flux.dtype) * shifted, axis=-1)
+    padded = jnp.pad(flux, ((0, 0), (half, half), (0, 0)))
+    shifted = jnp.stack([padded[:, i : i + flux.shape[1]] for i in range(bands.shape[-1])], axis=2)
+    return jnp.einsum("anb,anbk->ank", bands.astype(flux.dtype), shifted)

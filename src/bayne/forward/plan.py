@@ -15,6 +15,7 @@ from .grid import model_grid
 from .lsf import ArmKernel, arm_kernel, pixel_width
 from .operators import (
     apply_bands,
+    box_transform,
     gaussian_transform,
     log_doppler,
     macroturbulence_transform,
@@ -29,6 +30,9 @@ VELOCITY_MARGIN = 50.0
 
 #: Kernels are summed out to this many sigma.
 REACH_SIGMA = 5.0
+
+#: Kernels reach a multiple of so many samples: stars whose LSFs differ a little share one compiled function.
+SHARED_TAPS = 4
 
 #: Sigma, in samples, of the Gaussian that every pixel is sampled with: the smallest whose sum over samples is its
 #: integral. The aliased part is below exp(-2 π² σ² (1 - f)²), 1e-5 for a spectrum without power above f = 1/4 of
@@ -109,59 +113,51 @@ def plan(
     card = emulator.card
     kernels = [arm_kernel(arm, card.resolution, card.includes_pixel) for arm in spectrum.arms]
     emulated = (C_KMS / card.resolution / FWHM_PER_SIGMA) ** 2
-    common = min(float(kernel.variance.min()) for kernel in kernels)
     scale = max_scale or 1.0
     # a Gaussian of macroturbulence has sigma = vmac / sqrt(2)
     broadening = max_vsini + REACH_SIGMA / np.sqrt(2) * max_vmac + margin
-    grid = model_grid(emulator, broadening + REACH_SIGMA * np.sqrt(max(scale**2 * common - emulated, 0.0)))
+    reaches = [broadening + _reach(kernel, emulated, scale) for kernel in kernels]
+    grid = model_grid(emulator, max(reaches))
     dv = C_KMS * grid.step
-    upsample = 1 if common - emulated >= (1.3 * MIN_SIGMA * dv.max()) ** 2 else 2
+    narrowest = min(float(kernel.variance.min()) for kernel in kernels)
+    upsample = 1 if narrowest - emulated >= (1.3 * MIN_SIGMA * dv.max()) ** 2 else 2
     floor = (MIN_SIGMA * dv.max() / upsample) ** 2
     n = max(arm.wavelength.size for arm in spectrum.arms)
-    box = any(k.width is not None for k in kernels)
 
     shape = (len(kernels), n)
-    start = np.zeros(shape, np.int64)
-    position = np.full(shape, float(grid.pad * upsample))
-    # padding keeps a harmless width: a variance of zero would put NaN into gradients
-    excess, step = np.zeros(shape), np.full(shape, dv[0] / upsample)
-    # arms without a pixel of their own beside arms with one: 0.3 samples widen the kernel by 0.4%
-    width = np.full(shape, 0.3)
-    used, good, reached = np.zeros(shape, bool), np.zeros(shape, bool), np.ones(shape, bool)
-    taps = 0.0
-    for a, (arm, kernel) in enumerate(zip(spectrum.arms, kernels, strict=True)):
-        m = arm.wavelength.size
-        good[a, :m] = arm.good
-        excess[a, :m] = kernel.variance - common
-        half_width = 0.0 if kernel.width is None else float(kernel.width.max()) / 2
-        taps = max(taps, REACH_SIGMA * np.sqrt(excess[a, :m].max() + floor) + half_width)
-        reach = broadening + half_width
-        reach += REACH_SIGMA * np.sqrt(max(scale**2 * kernel.variance.max() - emulated, 0.0) + floor)
-        if kernel.bands is not None:
-            reach += kernel.bands.shape[1] // 2 * float(pixel_width(arm.wavelength).max())
-            # rows at the ends of an arm lack neighbours to draw on
-            edge = kernel.bands.shape[1] // 2
-            reached[a, :edge] = reached[a, m - edge : m] = False
+    window, place = np.zeros(shape, np.int64), np.zeros(shape)
+    used, good = np.zeros(shape, bool), np.zeros(shape, bool)
+    for a, (arm, kernel, reach) in enumerate(zip(spectrum.arms, kernels, reaches, strict=True)):
+        good[a, : arm.wavelength.size] = arm.good
+        reach += REACH_SIGMA * np.sqrt(floor)
+        if kernel.width is not None:
+            reach += float(kernel.width.max()) / 2
+        # rows of bands at the ends of an arm lack neighbours to draw on
+        edge = 0 if kernel.bands is None else kernel.bands.shape[1] // 2
+        reach += edge * float(pixel_width(arm.wavelength).max())
         rest = np.log(arm.wavelength) - float(log_doppler(velocity))
         for s in range(grid.step.size):
             last = grid.first[s] + grid.step[s] * (grid.size[s] - 1)
             inside = np.flatnonzero((rest - reach / C_KMS >= grid.first[s]) & (rest + reach / C_KMS <= last))
-            start[a, inside] = s * grid.length * upsample
-            position[a, inside] = grid.pad * upsample + (rest[inside] - grid.first[s]) / grid.step[s] * upsample
-            step[a, inside] = dv[s] / upsample
-            used[a, inside] = True
-        if kernel.width is not None:
-            width[a, :m] = kernel.width / step[a, :m]
-    used &= good & reached
-    base = np.floor(position)
-    half = int(np.ceil(taps / (dv.min() / upsample)))
+            window[a, inside] = s
+            place[a, inside] = (rest[inside] - grid.first[s]) / grid.step[s]
+            used[a, inside[(inside >= edge) & (inside < rest.size - edge)]] = True
+    used &= good
+    shared, excess = _shared(kernels, window, used, emulated, grid.step.size)
+    position = (grid.pad + place) * upsample
+    step = dv[window] / upsample
+    # arms without a pixel of their own beside arms with one: 0.3 samples widen the kernel by 0.4%
+    width = np.maximum(_stack([np.zeros(1) if k.width is None else k.width for k in kernels], n) / step, 0.3)
+    pixel = jnp.asarray(width) if any(k.width is not None for k in kernels) else None
+    half_width = 0.0 if pixel is None else 0.5 * float(width[used].max(initial=0.0))
+    # padding keeps a harmless width: a variance of zero would put NaN into gradients
+    variance = (excess + floor) / step**2
+    half = SHARED_TAPS * int(np.ceil((REACH_SIGMA * np.sqrt(variance.max()) + half_width) / SHARED_TAPS))
     offset = np.arange(-half, half + 1)
-    distance = jnp.asarray(offset - (position - base)[..., None], jnp.float32)
-    pixel = jnp.asarray(width) if box else None
+    nearest = np.floor(position)
+    distance = jnp.asarray(offset - (position - nearest)[..., None], jnp.float32)
     weight, slope = jax.jvp(
-        lambda v: tap_weights(distance, v, pixel),
-        (jnp.asarray((excess + floor) / step**2),),
-        (jnp.asarray(excess / step**2),),
+        lambda v: tap_weights(distance, v, pixel), (jnp.asarray(variance),), (jnp.asarray(excess / step**2),)
     )
     arrays = {
         "params": dict(emulator.params),
@@ -170,10 +166,10 @@ def plan(
         "frequency": grid.frequency.astype(np.float32),
         "gain": np.full(grid.frequency.shape[-1], upsample, np.float32),
         "velocity": np.float64(velocity),
-        "common": np.float64(common),
         "emulated": np.float64(emulated + floor),
-        "index": ((start + base.astype(np.int64))[..., None] + offset).astype(np.int32),
+        "index": (window * grid.length * upsample + nearest.astype(np.int64) - half).astype(np.int32),
         "weight": weight,
+        **shared,
     }
     if upsample > 1:
         arrays["gain"][-1] *= 0.5  # the Nyquist term stands for both signs once zeros follow it
@@ -184,7 +180,41 @@ def plan(
     static = ForwardStatic(emulator.network, upsample, max_vsini > 0, max_vmac > 0)
     has_kernel = any(np.any(k.variance > emulated) for k in kernels)
     lost = int((good & ~used).sum())
-    return Plan(static, jax.tree.map(jnp.asarray, arrays), used, lost, has_kernel, float(np.sqrt(emulated / common)))
+    min_scale = float(np.sqrt(emulated / shared["common"].min()))
+    return Plan(static, jax.tree.map(jnp.asarray, arrays), used, lost, has_kernel, min_scale)
+
+
+def _reach(kernel: ArmKernel, emulated: float, scale: float) -> float:
+    """How far (km/s) an arm's LSF, its width times a factor, reaches beyond the emulator's."""
+    excess = max(scale**2 * float(kernel.variance.max()) - emulated, 0.0)
+    return scale * float(kernel.box.max()) / 2 + REACH_SIGMA * float(np.sqrt(excess))
+
+
+def _stack(values: list[FloatArray], n: int) -> FloatArray:
+    """(a, n) one row per arm; beyond its own pixels the last value goes on."""
+    return np.stack([np.pad(value, (0, n - value.size), mode="edge") for value in values])
+
+
+def _shared(
+    kernels: list[ArmKernel], window: np.ndarray, used: np.ndarray, emulated: float, count: int
+) -> tuple[dict[str, FloatArray], FloatArray]:
+    """Split kernels into what the pixels of a window share, done in Fourier space, and a Gaussian for the rest.
+
+    Returns
+    -------
+    tuple
+        ``common`` variance and ``box`` width (s,) of every window; (a, n) variance that a pixel has beyond its
+        window's, the box's included.
+    """
+    n = used.shape[1]
+    variance, box = (_stack([getattr(k, what) for k in kernels], n) for what in ("variance", "box"))
+    shared = {"common": np.full(count, emulated), "box": np.zeros(count)}
+    for s in range(count):
+        own = used & (window == s)
+        if own.any():
+            shared["common"][s], shared["box"][s] = variance[own].min(), box[own].min()
+    total = shared["common"] + shared["box"] ** 2 / 12
+    return shared, np.where(used, variance + box**2 / 12 - total[window], 0.0)
 
 
 def _stack_bands(kernels: list[ArmKernel], n: int) -> FloatArray:
@@ -209,40 +239,47 @@ def observe(
     vmac: jax.Array,
     lsf_scale: jax.Array,
 ) -> jax.Array:
-    """Take a normalised rest-frame spectrum on the emulator's pixels to the observed pixels.
+    """Take normalised rest-frame spectra on the emulator's pixels to the observed pixels; linear in the spectra.
 
     Parameters
     ----------
     static, arrays
         From `plan`.
     rest_flux
-        (p,).
+        (k, p).
     velocity, vsini, vmac
         km/s; the velocity in the frame of the file.
     lsf_scale
-        Factor on the width of the Gaussian LSF.
+        Factor on the width of the LSF.
 
     Returns
     -------
     array
-        (a, n) normalised flux; meaningless where `Plan.used` is False.
+        (a, n, k) normalised flux; meaningless where `Plan.used` is False.
     """
-    padded = jnp.sum(rest_flux[arrays["grid_index"]] * arrays["grid_weight"], axis=-1)
+    index, share = arrays["grid_index"], arrays["grid_weight"]
+    padded = sum(rest_flux[:, index[..., i]] * share[..., i] for i in range(index.shape[-1]))
     frequency = arrays["frequency"]
     moved = C_KMS * (log_doppler(velocity) - log_doppler(arrays["velocity"]))
-    # what all pixels have in common, less what the emulator has already and what sampling will add
-    spread = lsf_scale**2 * arrays["common"] - arrays["emulated"]
-    vsini, vmac, moved, spread = (x.astype(frequency.dtype) for x in (vsini, vmac, moved, spread))
-    transfer = arrays["gain"] * gaussian_transform(frequency, spread)
+    # what all pixels of a window have in common, less what the emulator has already and what sampling will add
+    spread, box = lsf_scale**2 * arrays["common"] - arrays["emulated"], lsf_scale * arrays["box"]
+    given = (vsini, vmac, moved, spread[:, None], box[:, None])
+    vsini, vmac, moved, spread, box = (x.astype(frequency.dtype) for x in given)
+    transfer = arrays["gain"] * gaussian_transform(frequency, spread) * box_transform(frequency, box)
     if static.rotates:
         transfer = transfer * rotation_transform(frequency, vsini)
     if static.macro:
         transfer = transfer * macroturbulence_transform(frequency, vmac)
     spectrum = jnp.fft.rfft(padded) * (transfer * shift_transform(frequency, moved))
-    fine = jnp.fft.irfft(spectrum, n=static.upsample * padded.shape[-1]).ravel()
+    # spectra last, so that what a pixel takes from all of them lies side by side
+    fine = jnp.fft.irfft(spectrum, n=static.upsample * padded.shape[-1]).reshape(len(rest_flux), -1).T
     weight = arrays["weight"]
     if "slope" in arrays:
         # where widths differ, a scale changes the rest of each pixel's variance too: to first order
         weight = weight + (lsf_scale**2 - 1).astype(weight.dtype) * arrays["slope"]
-    flux = jnp.sum(weight * fine[arrays["index"]], axis=-1)
+    taps = jnp.arange(weight.shape[-1], dtype=jnp.int32)
+    if len(rest_flux) == 1:  # all taps at once: the adjoint is one scatter
+        flux = jnp.einsum("ant,antk->ank", weight, fine[arrays["index"][..., None] + taps])
+    else:  # tap by tap: what all taps gather would be written to memory and read again
+        flux = sum(weight[..., t, None] * fine[arrays["index"] + t] for t in range(taps.size))
     return apply_bands(flux, arrays["bands"]) if "bands" in arrays else flux

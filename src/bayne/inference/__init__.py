@@ -1,6 +1,7 @@
 """Optimiser, samplers, diagnostics, results."""
 
+from .batch import BatchResult, fit_batch
 from .fit import fit_star
 from .result import ArmFit, FitResult, load_result
 
-__all__ = ["ArmFit", "FitResult", "fit_star", "load_result"]
+__all__ = ["ArmFit", "BatchResult", "FitResult", "fit_batch", "fit_star", "load_result"]

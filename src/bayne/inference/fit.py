@@ -21,6 +21,7 @@ from ..likelihood import Problem, best_continuum, build, padded, reach, with_emu
 from ..precision import double
 from ..spectrum import C_KMS, FloatArray, Spectrum, within
 from . import diagnose
+from .fast import importance
 from .optimise import from_box, optimise, to_box
 from .outcome import finish, give_up
 from .outliers import outliers, without
@@ -31,8 +32,11 @@ from .start import MAX_VELOCITY, Start, find_start, template_labels
 
 log = logging.getLogger("bayne")
 
-#: Starts of the optimiser, its steps before and after the pilot continuum is replaced.
-STARTS, FIRST_STEPS, LAST_STEPS = 4, 12, 20
+#: Starts of the optimiser, its most steps before and after the pilot continuum is replaced.
+STARTS, FIRST_STEPS, LAST_STEPS = 4, 20, 60
+
+#: Where the first climbs end: less than a sigma from their maximum, which the second pass moves.
+ROUGHLY = 1.0
 
 #: Most rounds of leaving out pixels.
 ROUNDS = 4
@@ -70,8 +74,9 @@ def fit_star(
     emulator
         From `load_emulator`.
     method
-        ``"nuts"``: the posterior by NUTS; ``"laplace"``: a Gaussian at the maximum, cut to the domain;
-        ``"map"``: the maximum, with the Cramér-Rao bound as error.
+        ``"nuts"``: the posterior by NUTS; ``"fast"``: the posterior by importance sampling, or by NUTS where that
+        cannot be trusted (a flag tells); ``"laplace"``: a Gaussian at the maximum, cut to the domain; ``"map"``: the
+        maximum, with the Cramér-Rao bound as error.
     instrument
         Profile name or `Instrument`: gives the LSF of arms that have none, and the continuum's order.
     resolution
@@ -162,9 +167,9 @@ def fit_star(
         verdict.raise_flag(
             Flag.NOT_CONVERGED, f"The optimiser stopped {np.sqrt(decrement):.1f} sigma from where it was heading."
         )
-    draws, stats, fisher, covariance = _posterior(problem, theta, settings, ready.spectrum.id)
+    draws, stats, fisher, covariance = _posterior(problem, theta, settings, ready.spectrum.id, verdict)
     clock["posterior"] = time.perf_counter()
-    if stats:
+    if "diverging" in stats:
         diagnose.judge_chains(verdict, problem.static.names, draws, stats, MAX_TREE_DEPTH)
     return finish(
         ready, emulator, settings, verdict, clock, start, whole, problem, theta, fisher, covariance, draws, stats
@@ -234,7 +239,7 @@ def _maximum(
     starts = jnp.stack(
         [_first_guess(problem, emulator, labels, start.velocity + bary) for labels in start.labels[:STARTS]]
     )
-    u, values, _ = optimise(problem.static, problem.arrays, problem.prior, starts, FIRST_STEPS, False)
+    u, values, _ = optimise(problem.static, problem.arrays, problem.prior, starts, FIRST_STEPS, False, ROUGHLY)
     log.info("optimiser: log posterior of the starts %s", np.round(np.asarray(values), 1))
     best = to_box(problem.prior, u[jnp.argmax(values)])
     if order is not None and np.isfinite(values).any():
@@ -288,7 +293,7 @@ def _first_guess(problem: Problem, emulator: Emulator, labels: FloatArray, rv: f
 
 
 def _posterior(
-    problem: Problem, theta: FloatArray, settings: Settings, name: str
+    problem: Problem, theta: FloatArray, settings: Settings, name: str, verdict: diagnose.Verdict
 ) -> tuple[FloatArray, dict[str, FloatArray], FloatArray, FloatArray]:
     """Draws (chains, draws, n), sampler statistics, Fisher matrix, covariance with priors."""
     static, arrays, prior = problem.static, problem.arrays, problem.prior
@@ -308,6 +313,14 @@ def _posterior(
         seed = np.asarray(jax.random.key_data(key)).tolist()
         draws = laplace(ridge, theta, np.asarray(prior.lower), np.asarray(prior.upper), (walls[0], walls[1]), seed)
         return draws, {}, fisher, covariance
+    if settings.method == "fast":
+        answer = importance(static, arrays, prior, theta, covariance, key)
+        verdict.numbers |= {"khat": answer.khat, "ess_weights": answer.ess}
+        if answer.reliable:
+            return answer.draws.values, answer.draws.stats, fisher, covariance
+        verdict.raise_flag(
+            Flag.SAMPLED_INSTEAD, f"Importance sampling: k-hat {answer.khat:.2f}, effective draws {answer.ess:.0f}."
+        )
     u, _, _ = optimise(static, arrays, prior, from_box(prior, x)[None], FIRST_STEPS, True)
     draw = nuts(static, arrays, prior, u[0], key)
     return draw.values, draw.stats, fisher, covariance

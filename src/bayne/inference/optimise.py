@@ -1,25 +1,26 @@
-"""Posterior maxima by damped Fisher scoring, batched over starts, with a fixed number of steps."""
+"""Posterior maxima by damped Fisher scoring from several starts."""
 
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from ..forward import Arrays
-from ..information import fisher_matrix
+from ..information import expand
 from ..likelihood import Prior, Static, log_posterior
 
 #: Unconstrained coordinates stay within this: 0.03% of the domain from its edge.
 MAX_U = 8.0
 
-#: Levenberg-Marquardt dampings tried at every step, relative to the diagonal.
-DAMPINGS = (0.0, 1e-2, 1e-1, 1.0, 10.0, 100.0)
+#: Levenberg-Marquardt damping relative to the diagonal: of the first step, what a step that gains half of what was
+#: expected and one that gains nothing multiply it by, and where a climb that only fails is given up.
+DAMPING, EASED, RAISED, HOPELESS = 1e-2, 0.1, 10.0, 1e8
 
-
-#: Coordinates, log density, decrement.
-State = tuple[jax.Array, jax.Array, jax.Array]
+#: Twice what a step could still gain in log density, at which a climb has arrived: 0.03 sigma.
+ARRIVED = 1e-3
 
 
 def to_box(prior: Prior, u: jax.Array) -> jax.Array:
@@ -47,25 +48,50 @@ def density(static: Static, arrays: Arrays, prior: Prior, u: jax.Array, volume: 
     return value + log_volume(prior, u) if volume else value
 
 
-def curvature(static: Static, arrays: Arrays, prior: Prior, u: jax.Array) -> jax.Array:
-    """Positive definite (n, n) curvature in unconstrained coordinates: Fisher, priors and the logistic's own.
+def landscape(
+    static: Static, arrays: Arrays, prior: Prior, u: jax.Array, volume: bool
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """`density`, its gradient (n,) and a positive definite curvature (n, n) in unconstrained coordinates.
 
-    The logistic bends a slope into a curvature, -x'' ∂lp/∂x: all there is for a parameter pressed against its end.
+    The curvature is that of the Fisher matrix, the priors and the logistic, which bends a slope into a curvature,
+    -u'' ∂lp/∂u: all there is for a parameter pressed against its end.
     """
     s = jax.nn.sigmoid(u)
     slope = (prior.upper - prior.lower) * s * (1 - s)
     x = to_box(prior, u)
-    information = fisher_matrix(static, arrays, x) + prior.curvature(x)
-    gradient = jax.grad(partial(log_posterior, static, arrays, prior))(x)
-    bent = jnp.maximum(-slope * (1 - 2 * s) * gradient, 0.0)
-    return slope[:, None] * information * slope + jnp.diag(bent + 2 * s * (1 - s) + 1e-6)
+    value, gradient, fisher = expand(static, arrays, x)
+    own, by_prior = jax.value_and_grad(prior.log_density)(x)
+    value, gradient = value + own, slope * (gradient + by_prior)
+    bent = jnp.maximum(-(1 - 2 * s) * gradient, 0.0)
+    matrix = slope[:, None] * (fisher + prior.curvature(x)) * slope + jnp.diag(bent + 2 * s * (1 - s) + 1e-6)
+    if volume:
+        value, gradient = value + log_volume(prior, u), gradient + 1 - 2 * s
+    return value, gradient, matrix
 
 
-@partial(jax.jit, static_argnums=(0, 4, 5))
+class Climb(NamedTuple):
+    """Where a climb stands: coordinates, log density, gradient, curvature, damping, decrement, steps taken."""
+
+    u: jax.Array
+    value: jax.Array
+    gradient: jax.Array
+    matrix: jax.Array
+    damping: jax.Array
+    decrement: jax.Array
+    taken: jax.Array
+
+
+@partial(jax.jit, static_argnums=(0, 4, 5, 6))
 def optimise(
-    static: Static, arrays: Arrays, prior: Prior, starts: jax.Array, steps: int, volume: bool
+    static: Static,
+    arrays: Arrays,
+    prior: Prior,
+    starts: jax.Array,
+    steps: int,
+    volume: bool,
+    enough: float = ARRIVED,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Climb from every start.
+    """Climb from every start: Levenberg-Marquardt with the Fisher matrix as curvature.
 
     Parameters
     ----------
@@ -74,42 +100,45 @@ def optimise(
     starts
         (k, n) unconstrained coordinates.
     steps
-        Number of steps; each tries all `DAMPINGS` and keeps the best, or stays.
+        Most steps; one that gains is kept, one that does not is taken again with more damping.
     volume
         Maximise the density of the unconstrained coordinates rather than that of the labels.
+    enough
+        Twice what a step could still gain in log density, at which a climb ends.
 
     Returns
     -------
     tuple
-        (k, n) coordinates, (k,) log densities, (k,) gradientᵀ curvature⁻¹ gradient before the last step: twice
-        what a step could still gain, NaN where a derivative is not finite.
+        (k, n) coordinates, (k,) log densities, (k,) gradientᵀ curvature⁻¹ gradient: twice what a step could still
+        gain, NaN where a derivative is not finite.
     """
-    value = partial(density, static, arrays, prior, volume=volume)
 
-    def step(state: State, _: None) -> tuple[State, None]:
-        u, best, _decrement = state
-        gradient = jax.grad(value)(u)
-        matrix = curvature(static, arrays, prior, u)
-        diagonal = jnp.diagonal(matrix)
+    def standing(u: jax.Array, damping: jax.Array, taken: jax.Array) -> Climb:
+        value, gradient, matrix = landscape(static, arrays, prior, u, volume)
+        fixed = (jnp.abs(u) >= MAX_U) & (u * gradient > 0)  # what presses against an end has arrived
+        gradient = jnp.where(fixed, 0.0, gradient)
+        matrix = jnp.where(fixed[:, None] | fixed, jnp.eye(u.size), matrix)
+        decrement = gradient @ jnp.linalg.solve(matrix, gradient)
+        return Climb(u, value, gradient, matrix, damping, decrement, taken)
 
-        def attempt(damping: jax.Array) -> tuple[jax.Array, jax.Array]:
-            move = jnp.linalg.solve(matrix + damping * jnp.diag(diagonal), gradient)
-            move = jnp.clip(move, -3.0, 3.0)  # one step crosses at most most of the domain
-            new = jnp.clip(u + move, -MAX_U, MAX_U)
-            return new, value(new)
+    def step(at: Climb) -> Climb:
+        move = jnp.linalg.solve(at.matrix + at.damping * jnp.diag(jnp.diagonal(at.matrix)), at.gradient)
+        move = jnp.clip(move, -3.0, 3.0)  # one step crosses at most most of the domain
+        u = jnp.clip(at.u + move, -MAX_U, MAX_U)
+        gain = density(static, arrays, prior, u, volume) - at.value
+        expected = at.gradient @ move - 0.5 * move @ at.matrix @ move
+        return jax.lax.cond(
+            gain > 0,
+            lambda: standing(u, at.damping * jnp.where(gain > 0.5 * expected, EASED, 3.0), at.taken + 1),
+            lambda: at._replace(damping=at.damping * RAISED, taken=at.taken + 1),
+        )
 
-        tried, values = jax.lax.map(attempt, jnp.asarray(DAMPINGS))
-        values = jnp.where(jnp.isfinite(values), values, -jnp.inf)
-        k = jnp.argmax(values)
-        better = values[k] > best
-        # what presses against an end has arrived
-        free = jnp.where((jnp.abs(u) >= MAX_U) & (u * gradient > 0), 0.0, gradient)
-        decrement = free @ jnp.linalg.solve(matrix, free)
-        return (jnp.where(better, tried[k], u), jnp.where(better, values[k], best), decrement), None
+    def going(at: Climb) -> jax.Array:
+        return (at.taken < steps) & (at.decrement > enough) & (at.damping < HOPELESS)
 
-    def climb(u: jax.Array) -> State:
-        first = value(u)
-        start = (u, jnp.where(jnp.isfinite(first), first, -jnp.inf), jnp.asarray(jnp.inf))
-        return jax.lax.scan(step, start, None, length=steps)[0]
+    def climb(u: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        start = standing(u, jnp.asarray(DAMPING), jnp.asarray(0))
+        end = jax.lax.while_loop(going, step, start)
+        return end.u, jnp.where(jnp.isfinite(end.value), end.value, -jnp.inf), end.decrement
 
     return jax.lax.map(climb, starts)

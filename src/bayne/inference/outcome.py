@@ -14,8 +14,8 @@ import numpy as np
 
 from ..emulators import Emulator
 from ..information import bounds
-from ..labels import VELOCITIES, over_hydrogen
-from ..likelihood import Problem, best_continuum, broadening, jitter_variance
+from ..labels import over_hydrogen
+from ..likelihood import Problem, best_continuum, jitter_variance
 from ..spectrum import C_KMS, FloatArray, Spectrum
 from . import diagnose
 from .diagnose import Verdict
@@ -71,8 +71,7 @@ def finish(
     everywhere, _, other = (np.asarray(v) for v in best_continuum(whole, x))
     diagnose.judge_binary(verdict, spectrum, emulator, level, everywhere + other, whole.plan.used, labels, velocity)
     crb, bound_covariance = bounds(fisher, np.asarray(problem.prior.upper - problem.prior.lower))
-    own = emulator.label_names
-    label_names = (*own, *(n for n in VELOCITIES if n not in own and (n in names or n in settings.fixed)))
+    label_names = settings.reported(emulator)
     for derived, parts in over_hydrogen(label_names).items():
         where = [names.index(p) for p in parts if p in names]
         if where and np.all(np.isfinite(crb[where])):
@@ -106,8 +105,7 @@ def give_up(
     start: Start | None = None,
 ) -> FitResult:
     """Result of a spectrum that cannot be fitted: NaN, flags and sentences."""
-    operators = broadening(emulator, settings.free)
-    label_names = (*emulator.label_names, *(n for n in ("rv", *operators) if n in settings.free or n in settings.fixed))
+    label_names = settings.reported(emulator)
     names = tuple(n for n in label_names if n not in settings.fixed)
     nan = np.full(len(names), np.nan)
     arms = []

@@ -17,7 +17,7 @@ from ..likelihood import broadening, continuum
 from ..spectrum import FloatArray, Spectrum, within
 from .diagnose import Verdict
 
-METHODS = ("nuts", "laplace", "map")
+METHODS = ("nuts", "fast", "laplace", "map")
 
 #: Chebyshev order per arm when neither user nor instrument says one.
 DEFAULT_ORDER = 4
@@ -40,6 +40,14 @@ class Settings:
     emulator_error: bool
     jitter: bool
     seed: int
+
+    def reported(self, emulator: Emulator) -> tuple[str, ...]:
+        """The emulator's labels, and the velocities that are free or fixed."""
+        free = {"rv", *broadening(emulator, self.free)} & set(self.free)
+        return (
+            *emulator.label_names,
+            *(n for n in VELOCITIES if n not in emulator.label_names and (n in free or n in self.fixed)),
+        )
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class FitResult:
     Parameters
     ----------
     id, method
-        Identity of the spectrum; ``"nuts"``, ``"laplace"`` or ``"map"``.
+        Identity of the spectrum; ``"nuts"``, ``"fast"``, ``"laplace"`` or ``"map"``.
     flags
         `bayne.Flag`; `ok` is False when any bad bit is set.
     messages
@@ -177,7 +177,7 @@ class FitResult:
         low, middle, high = np.quantile(values, [0.158655, 0.5, 0.841345])
         numbers = {"median": middle, "mean": values.mean(), "std": values.std(ddof=1), "q16": low, "q84": high}
         numbers |= {"crb": bound, "prior_std": prior, "rhat": np.nan, "ess_bulk": np.nan, "ess_tail": np.nan}
-        if self.method == "nuts":
+        if "diverging" in self.idata.get("sample_stats", {}):
             numbers["rhat"] = float(az.rhat(values, method="rank"))
             numbers["ess_bulk"] = float(az.ess(values, method="bulk"))
             numbers["ess_tail"] = float(az.ess(values, method="tail"))

@@ -20,7 +20,7 @@ from scipy.special import ndtr, ndtri
 from ..forward import Arrays
 from ..likelihood import Prior, Static, jitter_variance, log_like, tabulate
 from ..spectrum import FloatArray
-from .optimise import curvature, density, to_box
+from .optimise import density, landscape, to_box
 
 #: Chains, warm-up and kept draws per chain. In whitened coordinates warm-up only has to find a step size.
 CHAINS, WARMUP, DRAWS = 4, 200, 500
@@ -48,7 +48,7 @@ class Draws:
 @partial(jax.jit, static_argnums=0)
 def whitening(static: Static, arrays: Arrays, prior: Prior, centre: jax.Array) -> jax.Array:
     """(n, n) matrix that takes whitened coordinates to unconstrained ones: L⁻ᵀ, L Lᵀ the curvature."""
-    lower = jnp.linalg.cholesky(curvature(static, arrays, prior, centre))
+    lower = jnp.linalg.cholesky(landscape(static, arrays, prior, centre, volume=True)[2])
     return jax.scipy.linalg.solve_triangular(lower, jnp.eye(centre.size), lower=True).T
 
 

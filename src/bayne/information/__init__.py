@@ -1,5 +1,5 @@
 """What a spectrum can know: Fisher matrices and Cramér-Rao bounds."""
 
-from .fisher import bounds, fisher_matrix
+from .fisher import bounds, expand, fisher_matrix
 
-__all__ = ["bounds", "fisher_matrix"]
+__all__ = ["bounds", "expand", "fisher_matrix"]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..forward import Arrays
-from ..likelihood import Static, factorise, jitter_variance, predict
+from ..likelihood import Static, factorise, jacobian, jitter_variance, log_likelihood
 from ..likelihood.marginal import Factors
 from ..spectrum import FloatArray
 
@@ -19,16 +19,22 @@ def fisher_matrix(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array
     error included) frozen at `theta`; ½ tr(Σ⁻¹ ∂_i Σ Σ⁻¹ ∂_j Σ) for the jitters. Tegmark, Taylor & Heavens
     (1997, ApJ 480, 22), equation 15.
     """
-    m = static.n_mean
+    return _information(arrays, *jacobian(static, arrays, theta), jitter_variance(static, arrays, theta))
 
-    def mean(x: jax.Array) -> jax.Array:
-        return predict(static, arrays, jnp.concatenate([x, theta[m:]]))
 
-    # one pass per parameter, a few at a time: the Jacobian's peak memory stays a few spectra wide
-    jacobian = jax.lax.map(lambda e: jax.jvp(mean, (theta[:m],), (e,))[1], jnp.eye(m), batch_size=8)
-    jacobian = jnp.where(arrays["used"], jacobian, 0.0)
+def expand(static: Static, arrays: Arrays, theta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Log likelihood (), its gradient (n_free,) and `fisher_matrix` (n_free, n_free), all of one Jacobian."""
+    model, derivatives = jacobian(static, arrays, theta)
     extra = jitter_variance(static, arrays, theta)
-    factors = factorise(arrays, mean(theta[:m]), extra, jnp.moveaxis(jacobian, 0, -1))
+    value, (by_model, by_extra) = jax.value_and_grad(log_likelihood, argnums=(1, 2))(arrays, model, extra)
+    gradient = jnp.einsum("an,anm->m", by_model, derivatives)
+    if extra is not None:
+        gradient = jnp.concatenate([gradient, by_extra * (extra + arrays["photon"])])
+    return value, gradient, _information(arrays, model, derivatives, extra)
+
+
+def _information(arrays: Arrays, model: jax.Array, derivatives: jax.Array, extra: jax.Array | None) -> jax.Array:
+    factors = factorise(arrays, model, extra, derivatives)
     top = factors.quadratic()
     if extra is None:
         return top

@@ -61,11 +61,35 @@ def predict(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array:
     """(a, n) normalised model flux on the observed pixels, float64, 1 on unused ones."""
     labels, other = parameters(static, arrays, theta)
     rest = static.forward.network(arrays["params"], labels)
-    return jnp.where(arrays["used"], _observed(static, arrays, rest, other), 1.0)
+    return jnp.where(arrays["used"], _observed(static, arrays, rest[None], other)[..., 0], 1.0)
+
+
+def jacobian(static: Static, arrays: Arrays, theta: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """`predict`, and its derivatives (a, n, n_mean) by the parameters that change it, 0 on unused pixels.
+
+    Broadening and sampling are linear in the spectrum: the derivatives by all labels go through them side by side.
+    """
+    labels, other = parameters(static, arrays, theta)
+    rest, push = jax.linearize(partial(static.forward.network, arrays["params"]), labels)
+    # a few at a time: the networks' memory is some spectra per label
+    directions = jnp.eye(labels.size)[jnp.asarray(static.label_index, dtype=jnp.int32)]
+    by_label = _observed(static, arrays, jax.lax.map(push, directions, batch_size=16), other)
+    k = len(static.label_index)
+    names = static.names[k : static.n_mean]
+
+    def moved(values: jax.Array) -> jax.Array:
+        changed = other | dict(zip(names, values, strict=True))
+        return _observed(static, arrays, rest[None], changed)[..., 0]
+
+    model, push_other = jax.linearize(moved, theta[k : static.n_mean])
+    by_other = jax.vmap(push_other, out_axes=-1)(jnp.eye(len(names)))
+    used = arrays["used"]
+    both = jnp.concatenate([by_label, by_other], axis=-1)
+    return jnp.where(used, model, 1.0), jnp.where(used[..., None], both, 0.0)
 
 
 def _observed(static: Static, arrays: Arrays, rest: jax.Array, other: dict[str, jax.Array]) -> jax.Array:
-    """(a, n) a spectrum (p,) of the emulator's wavelengths on the observed pixels, float64."""
+    """(a, n, k) spectra (k, p) of the emulator's wavelengths on the observed pixels, float64."""
     # collinear velocities add in rapidity: barycentric rv minus the observer's motion is the frame's velocity
     velocity = C_KMS * jnp.tanh(jnp.arctanh(other["rv"] / C_KMS) - jnp.arctanh(arrays["bary"] / C_KMS))
     flux = observe(static.forward, arrays, rest, velocity, other["vsini"], other["vmac"], other["lsf_scale"])
@@ -275,20 +299,14 @@ def with_emulator_error(problem: Problem, emulator: Emulator, theta: FloatArray 
     labels, other = parameters(static, arrays, jnp.asarray(theta))
     error = emulator.error_at(np.asarray(labels))
     assert error is not None
-    basis = _carry(static, arrays, jnp.asarray(error.basis, jnp.float32), other)
-    variance = _carry(static, arrays, jnp.asarray(error.sigma[None] ** 2, jnp.float32), other)[0]
+    rows = jnp.asarray(np.concatenate([error.basis, error.sigma[None] ** 2]), jnp.float32)
+    carried = jax.jit(_observed, static_argnums=0)(static, arrays, rows, other)
     used = arrays["used"]
     error_arrays = {
-        "error_basis": jnp.where(used[..., None], jnp.moveaxis(basis, 0, -1), 0.0),
-        "error_variance": jnp.where(used, jnp.maximum(variance, 0.0), 0.0),
+        "error_basis": jnp.where(used[..., None], carried[..., :-1], 0.0),
+        "error_variance": jnp.where(used, jnp.maximum(carried[..., -1], 0.0), 0.0),
     }
     return replace(problem, arrays=dict(arrays) | error_arrays)
-
-
-@partial(jax.jit, static_argnums=0)
-def _carry(static: Static, arrays: Arrays, rows: jax.Array, other: dict[str, jax.Array]) -> jax.Array:
-    """(k, a, n) spectra (k, p) of the emulator's wavelengths on the observed pixels."""
-    return jax.lax.map(lambda row: _observed(static, arrays, row, other), rows)
 
 
 def best_continuum(problem: Problem, theta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -1,0 +1,138 @@
+"""`fit_batch`: many spectra of one instrument, one result each, in their order."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from astropy.table import Table
+from rich.console import Console
+from rich.progress import track
+
+from ..emulators import Emulator
+from ..errors import BayneError
+from ..flags import Flag
+from ..labels import over_hydrogen, unit
+from ..spectrum import Spectrum
+from .fit import fit_star
+from .prepare import Settings, check_arguments
+from .result import FitResult
+
+
+@dataclass(frozen=True, eq=False)
+class BatchResult:
+    """Results of many stars.
+
+    Parameters
+    ----------
+    ids
+        (s,) identities of the spectra, in the order given.
+    results
+        (s,) `FitResult`, or the sentence that says why there is none.
+    label_names
+        Labels and velocities that have columns in the table.
+    """
+
+    ids: tuple[str, ...]
+    results: tuple[FitResult | str, ...]
+    label_names: tuple[str, ...]
+
+    @property
+    def table(self) -> Table:
+        """One row per star: ``id``, ``ok``, ``flags``, and of each label its median, ``_std`` and ``_flag``.
+
+        [X/H] follow the labels. ``khat`` tells how far importance sampling could be trusted, ``seconds`` is wall time,
+        ``message`` says in words what the flags cannot. Stars without a result have NaN and the flag FAILED.
+        """
+        names = (*self.label_names, *over_hydrogen(self.label_names))
+        rows = [self._row(i, names) for i in range(len(self.ids))]
+        table = Table(rows=rows, names=list(rows[0]) if rows else None)
+        for name in names if rows else ():
+            table[name].unit = table[f"{name}_std"].unit = unit(name)
+        return table
+
+    def _row(self, i: int, names: tuple[str, ...]) -> dict[str, Any]:
+        result = self.results[i]
+        if isinstance(result, str):
+            head = {"id": self.ids[i], "ok": False, "flags": int(Flag.FAILED)}
+            empty = (("", np.nan), ("_std", np.nan), ("_flag", 0))
+            numbers = {f"{n}{end}": value for n in names for end, value in empty}
+            return head | numbers | {"khat": np.nan, "chi2_reduced": np.nan, "seconds": 0.0, "message": result}
+        rows = {str(row["label"]): row for row in result.table}
+        head = {"id": self.ids[i], "ok": result.ok, "flags": int(result.flags)}
+        columns = (("", "median"), ("_std", "std"), ("_flag", "flag"))
+        numbers = {f"{n}{end}": rows[n][column].item() for n in names for end, column in columns}
+        told = {key: result.diagnostics.get(key, np.nan) for key in ("khat", "chi2_reduced", "seconds")}
+        return head | numbers | told | {"message": " ".join((*result.flags.sentences(), *result.messages))}
+
+
+def fit_batch(spectra: Sequence[Any], emulator: Emulator, *, method: str = "fast", **options: Any) -> BatchResult:
+    """Posteriors of many spectra of one instrument.
+
+    A star's result is that of `fit_star`, bit for bit, whatever is beside it: every star runs through the same
+    compiled functions by itself, on a CPU as many at a time as there are cores. A star that fails has a row that says
+    so, the others are not touched.
+
+    Parameters
+    ----------
+    spectra
+        `Spectrum` or what `fit_star` takes. Shapes that agree are compiled once.
+    emulator
+        From `load_emulator`.
+    method, options
+        See `fit_star`; ``id`` and ``mask`` belong to one star and are not taken here.
+
+    Returns
+    -------
+    BatchResult
+        In the order of `spectra`.
+
+    Raises
+    ------
+    BayneError
+        Arguments that are wrong for every star, two spectra of one identity, or no spectrum at all.
+    """
+    for name in ("id", "mask"):
+        if name in options:
+            raise BayneError(f"{name} belongs to one star: set it on the spectra")
+    if not len(spectra):
+        raise BayneError("no spectra to fit")
+    bound = inspect.signature(fit_star).bind(None, emulator, method=method, **options)
+    bound.apply_defaults()
+    settings = Settings(**{field.name: bound.arguments[field.name] for field in fields(Settings)})
+    check_arguments(settings, emulator)
+    ids = [getattr(spectrum, "id", f"spectrum-{i}") for i, spectrum in enumerate(spectra)]
+    twice = sorted({name for name in ids if ids.count(name) > 1})
+    if twice:
+        raise BayneError(
+            f"identities must differ, they seed the randomness: {', '.join(twice[:5])} come more than once"
+        )
+    instrument = next((s.instrument for s in spectra if isinstance(s, Spectrum) and s.instrument), "")
+    one = partial(_one, emulator=emulator, instrument=instrument, call=partial(fit_star, method=method, **options))
+    console = Console(stderr=True)
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers if jax.default_backend() == "cpu" else 1) as pool:
+        done = pool.map(one, spectra, ids)
+        shown = track(done, "fitting", total=len(ids), console=console, disable=not console.is_terminal, transient=True)
+        results = tuple(shown)
+    return BatchResult(tuple(ids), results, settings.reported(emulator))
+
+
+def _one(
+    spectrum: Any, name: str, *, emulator: Emulator, instrument: str, call: Callable[..., FitResult]
+) -> FitResult | str:
+    """Result of one star, or why there is none."""
+    own = getattr(spectrum, "instrument", "")
+    if own and instrument and own != instrument:
+        return f"The spectrum is of instrument {own!r}, this batch of {instrument!r}: fit it in a batch of its own."
+    try:
+        return call(spectrum, emulator, id=name)
+    except BayneError as error:
+        return str(error)

@@ -1,0 +1,177 @@
+"""Posteriors without chains: importance sampling from a copula of the posterior's one-dimensional profiles."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import arviz as az
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import ndtr
+from jax.scipy.stats import norm
+
+from ..forward import Arrays
+from ..likelihood import Prior, Static, log_like
+from ..spectrum import FloatArray
+from .sample import CHAINS, DRAWS, Draws
+
+#: Draws of every round: those of the last are weighted, those before say where it draws.
+ROUNDS = (1000, 1000, 2000)
+
+#: Where profiles are computed, in standard deviations of the Gaussian approximation from the maximum, or at the end of
+#: the box where that is nearer.
+NODES = (-5.0, -3.0, -2.0, -1.2, -0.6, 0.0, 0.6, 1.2, 2.0, 3.0, 5.0)
+
+#: Points on which a profile is tabulated, and the power it is raised to: a proposal must reach further than its target.
+FINE, FLATTER = 201, 0.85
+
+#: Ridge of the regression, in squared standard deviations per coefficient; what a log weight below the median counts as
+#: at most; and the range of precisions that it may lead to, in units of those before.
+RIDGE, DEEPEST, PRECISIONS = 50.0, 12.0, (0.2, 5.0)
+
+#: Spectra that are computed side by side.
+BATCH = 16
+
+#: Largest shape of the tail of the weights (Vehtari et al. 2024, JMLR 25, 72, section 3.2.4), and least
+#: effective number, for which the weighted draws are kept.
+KHAT_MAX, ESS_MIN = min(0.7, 1 - 1 / np.log10(ROUNDS[-1])), 400.0
+
+
+class Weighted(NamedTuple):
+    """What importance sampling gives.
+
+    ``draws`` are resampled to equal weights, with the ``lp`` and ``log_likelihood_total`` of every draw in their
+    statistics; ``khat`` is the shape of the tail of the weights, ``ess`` their effective number.
+    """
+
+    draws: Draws
+    khat: float
+    ess: float
+
+    @property
+    def reliable(self) -> bool:
+        """Whether the draws can stand for the posterior."""
+        return self.khat < KHAT_MAX and self.ess > ESS_MIN
+
+
+class Marginals(NamedTuple):
+    """Tabulated densities of the parameters: places (n, f), log density (n, f), distribution function (n, f).
+
+    With ``mixing`` (n, n), the Cholesky factor of the correlations, they take standard normal coordinates e to
+    parameters: of z = mixing @ e, the parameter i is where its distribution function has the value Φ(z_i).
+    """
+
+    x: jax.Array
+    log_density: jax.Array
+    cumulative: jax.Array
+    mixing: jax.Array
+
+
+def importance(
+    static: Static, arrays: Arrays, prior: Prior, theta: FloatArray, covariance: FloatArray, key: jax.Array
+) -> Weighted:
+    """Draws from the posterior by Pareto-smoothed importance sampling.
+
+    The first proposal is a Gaussian copula with the correlations of `covariance`, whose marginals are profiles: the
+    density along the line on which the Gaussian approximation has the other parameters follow one of them. A weak line,
+    whose abundance is an upper limit, or a parameter that ends at its box, so has a proposal of the right form. In the
+    copula's coordinates the posterior is nearly Gaussian; with which mean and covariance, a quadratic regression on the
+    log weights of one round tells the next.
+
+    Parameters
+    ----------
+    static, arrays, prior
+        The problem.
+    theta, covariance
+        (n,) maximum of the posterior and (n, n) covariance there.
+    key
+        JAX random key.
+    """
+    marginals = _profiles(static, arrays, prior, jnp.asarray(theta), jnp.asarray(covariance))
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
+    n = theta.size
+    mean, spread = np.zeros(n), np.eye(n)
+    seen: list[tuple[FloatArray, FloatArray]] = []
+    for count in ROUNDS:
+        if seen:
+            mean, spread = _gaussian(*(np.concatenate(part) for part in zip(*seen, strict=True)))
+        white = rng.standard_normal((count, n))
+        e = mean + white @ spread.T
+        x, target, posterior, likelihood = (
+            np.asarray(v) for v in _draw(static, arrays, prior, marginals, jnp.asarray(e))
+        )
+        seen.append((e, target))
+    log_weight = target + 0.5 * np.sum(white**2, axis=1)
+    smooth, khat = az.psislw(np.where(np.isfinite(log_weight), log_weight, -np.inf))
+    weight = np.exp(smooth - smooth.max())
+    weight /= weight.sum()
+    # systematic resampling: every draw comes as often as its weight says, rounded up or down
+    points = (np.arange(CHAINS * DRAWS) + rng.random()) / (CHAINS * DRAWS)
+    chosen = rng.permutation(np.minimum(np.searchsorted(np.cumsum(weight), points), count - 1))
+    shape = (CHAINS, DRAWS)
+    stats = {"lp": posterior[chosen].reshape(shape), "log_likelihood_total": likelihood[chosen].reshape(shape)}
+    return Weighted(Draws(x[chosen].reshape(*shape, -1), stats), float(khat), float(1 / np.sum(weight**2)))
+
+
+def _gaussian(e: FloatArray, target: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean (n,) and Cholesky factor (n, n) of the covariance of the Gaussian nearest to a log density (m,) at e (m, n).
+
+    Ridge regression of what the log density has beyond a standard normal's on all products of two coordinates.
+    """
+    n = e.shape[1]
+    excess = target + 0.5 * np.sum(e**2, axis=1)
+    excess = np.maximum(np.nan_to_num(excess - np.nanmedian(excess), nan=-DEEPEST), -DEEPEST)
+    first, second = np.triu_indices(n)
+    design = np.concatenate([np.ones((len(e), 1)), e, e[:, first] * e[:, second]], axis=1)
+    ridge = np.full(design.shape[1], RIDGE)
+    ridge[0] = 0.0
+    solution = np.linalg.solve(design.T @ design + np.diag(ridge), design.T @ excess)
+    curved = np.zeros((n, n))
+    curved[first, second] = solution[1 + n :]
+    precision, axes = np.linalg.eigh(np.eye(n) - curved - curved.T)
+    precision = np.clip(precision, *PRECISIONS)
+    mean = axes @ (axes.T @ solution[1 : 1 + n] / precision)
+    return mean, np.linalg.cholesky((axes / precision) @ axes.T)
+
+
+def _evaluate(static: Static, arrays: Arrays, prior: Prior, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Log posterior and log likelihood of parameter vectors (m, n)."""
+    like = jax.lax.map(partial(log_like, static, arrays), x, batch_size=BATCH)
+    return like + jax.vmap(prior.log_density)(x), like
+
+
+@partial(jax.jit, static_argnums=0)
+def _draw(
+    static: Static, arrays: Arrays, prior: Prior, marginals: Marginals, e: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Parameters (m, n) at coordinates e (m, n); log density of e, log posterior and log likelihood (m,)."""
+    at = partial(jax.vmap, in_axes=(1, 0, 0), out_axes=1)(jnp.interp)
+    z = e @ marginals.mixing.T
+    x = at(ndtr(z), marginals.cumulative, marginals.x)
+    volume = jnp.sum(norm.logpdf(z) - at(x, marginals.x, marginals.log_density), axis=1)
+    posterior, likelihood = _evaluate(static, arrays, prior, x)
+    return x, posterior + volume, posterior, likelihood
+
+
+@partial(jax.jit, static_argnums=0)
+def _profiles(static: Static, arrays: Arrays, prior: Prior, theta: jax.Array, covariance: jax.Array) -> Marginals:
+    """Proposals of all parameters from the posterior along the regression on each."""
+    n = theta.size
+    sigma = jnp.sqrt(jnp.diagonal(covariance))
+    nodes = jnp.clip(theta[:, None] + sigma[:, None] * jnp.asarray(NODES), prior.lower[:, None], prior.upper[:, None])
+    others = covariance / jnp.diagonal(covariance)[:, None]  # row i: how all move when i moves by one
+    lines = theta + (nodes - theta[:, None])[..., None] * others[:, None]
+    inside = jnp.clip(lines, prior.lower, prior.upper)
+    value = _evaluate(static, arrays, prior, inside.reshape(-1, n))[0].reshape(n, -1)
+    value = jnp.where(jnp.isfinite(value), value, -jnp.inf)
+    value = jnp.maximum(value - jnp.max(value, axis=1, keepdims=True), -30.0)
+    x = jnp.linspace(nodes[:, 0], nodes[:, -1], FINE, axis=1)
+    log_density = FLATTER * jax.vmap(jnp.interp)(x, nodes, value)
+    density = jnp.exp(log_density)
+    step = jnp.diff(x, axis=1) * 0.5 * (density[:, 1:] + density[:, :-1])
+    cumulative = jnp.concatenate([jnp.zeros((n, 1)), jnp.cumsum(step, axis=1)], axis=1)
+    total = cumulative[:, -1:]
+    mixing = jnp.linalg.cholesky(covariance / jnp.outer(sigma, sigma))
+    return Marginals(x, log_density - jnp.log(total), cumulative / total, mixing)

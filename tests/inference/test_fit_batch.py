@@ -1,0 +1,97 @@
+"""`fit_batch`: a star's result does not depend on its neighbours, and a star that fails has a row that says so."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import bayne
+from bayne import BayneError, Flag
+
+
+@pytest.fixture(scope="module")
+def stars(mock):
+    return [replace(mock(seed=i, snr=60.0), id=f"star-{i}", instrument="hermes") for i in range(4)]
+
+
+def broken(star, **changes):
+    return replace(star, arms=tuple(replace(arm, **{k: f(arm) for k, f in changes.items()}) for arm in star.arms))
+
+
+@pytest.fixture(scope="module")
+def bad(stars):
+    """A star of NaN, one masked throughout, one of another instrument, one beyond the emulator's wavelengths."""
+    star = stars[0]
+    return [
+        replace(broken(star, flux=lambda a: np.full(a.flux.size, np.nan)), id="nan"),
+        replace(broken(star, mask=lambda a: np.ones(a.flux.size, bool)), id="masked"),
+        replace(star, id="other", instrument="apogee"),
+        replace(broken(star, wavelength=lambda a: a.wavelength * 2), id="elsewhere"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def mixed(stars, bad, emulator):
+    both = [stars[0], bad[0], stars[1], *bad[1:], *stars[2:]]
+    return bayne.fit_batch(both, emulator).table
+
+
+def rows(table, names):
+    return table[[list(table["id"]).index(name) for name in names]]
+
+
+def test_rows_come_in_the_order_of_the_spectra(mixed):
+    assert list(mixed["id"]) == ["star-0", "nan", "star-1", "masked", "other", "elsewhere", "star-2", "star-3"]
+
+
+def test_bad_spectra_have_flagged_rows_with_a_sentence_each(mixed):
+    expected = {"nan": Flag.NO_PIXELS, "masked": Flag.NO_PIXELS, "other": Flag.FAILED, "elsewhere": Flag.NO_OVERLAP}
+    for row, flag in zip(rows(mixed, expected), expected.values(), strict=True):
+        assert not row["ok"]
+        assert flag in Flag(row["flags"])
+        assert np.isnan(row["teff"])
+        assert np.isnan(row["mg_h_std"])
+        assert len(row["message"]) > 20
+    assert "'apogee'" in rows(mixed, ["other"])["message"][0]
+
+
+def test_good_stars_are_what_they_are_without_the_bad_ones(mixed, stars, emulator):
+    alone = bayne.fit_batch(stars, emulator).table
+    there = rows(mixed, alone["id"])
+    assert all(there["ok"])
+    for name in alone.colnames:
+        if name != "seconds":
+            np.testing.assert_array_equal(alone[name], there[name], err_msg=name)
+
+
+def test_a_star_alone_is_the_star_in_the_batch_to_the_last_bit(mixed, stars, emulator):
+    result = bayne.fit_star(stars[2], emulator, method="fast")
+    row = rows(mixed, [stars[2].id])[0]
+    for label, median, std in zip(result.table["label"], result.table["median"], result.table["std"], strict=True):
+        if label in mixed.colnames:
+            assert (median, std) == (row[label], row[f"{label}_std"])
+
+
+def test_the_table_has_units(mixed):
+    assert str(mixed["teff"].unit) == "K"
+    assert str(mixed["rv_std"].unit) == "km / s"
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"fixed": {"tef": 5000.0}}, "teff"),
+        ({"method": "magic"}, "method 'magic'"),
+        ({"id": "me"}, "id belongs to one star"),
+    ],
+)
+def test_arguments_that_are_wrong_for_every_star_raise(stars, emulator, options, match):
+    with pytest.raises(BayneError, match=match):
+        bayne.fit_batch(stars, emulator, **options)
+
+
+def test_an_empty_batch_and_two_stars_of_one_name_raise(stars, emulator):
+    with pytest.raises(BayneError, match="no spectra"):
+        bayne.fit_batch([], emulator)
+    with pytest.raises(BayneError, match="star-0 come more than once"):
+        bayne.fit_batch([stars[0], stars[0]], emulator)

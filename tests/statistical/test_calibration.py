@@ -37,8 +37,8 @@ def leaves_band(u):
     return [n for n, column in zip(NAMES, u.T, strict=True) if pointwise(column, grid).min() < threshold(STARS, level)]
 
 
-@pytest.fixture(scope="module")
-def stars():
+@pytest.fixture(scope="module", params=["nuts", "fast"])
+def stars(request):
     """Truth (n,) and posterior draws (d, n), thinned to their effective number, of stars drawn from the prior."""
     emulator = toy_emulator(SPAN)
     rng = np.random.default_rng(20)
@@ -50,7 +50,14 @@ def stars():
             labels, rv = rng.uniform(LOWER, UPPER), rng.normal(0, 3)
             star = mock_star(emulator, labels, velocity=rv, snr=40, seed=i, span=SPAN)
             result = bayne.fit_star(
-                star, emulator, free=("rv",), priors={"rv": (0, 3)}, continuum=2, jitter=False, seed=i
+                star,
+                emulator,
+                method=request.param,
+                free=("rv",),
+                priors={"rv": (0, 3)},
+                continuum=2,
+                jitter=False,
+                seed=i,
             )
             out.append((np.array([*labels, rv]), thinned(result)))
     return out

@@ -31,6 +31,9 @@ FINE, FLATTER = 201, 0.85
 #: at most; and the range of precisions that it may lead to, in units of those before.
 RIDGE, DEEPEST, PRECISIONS = 50.0, 12.0, (0.2, 5.0)
 
+#: Degrees of freedom of Student's t, from which all rounds draw: its tails are heavier than the target's.
+FREEDOM = 20.0
+
 #: Spectra that are computed side by side.
 BATCH = 16
 
@@ -78,7 +81,7 @@ def importance(
     density along the line on which the Gaussian approximation has the other parameters follow one of them. A weak line,
     whose abundance is an upper limit, or a parameter that ends at its box, so has a proposal of the right form. In the
     copula's coordinates the posterior is nearly Gaussian; with which mean and covariance, a quadratic regression on the
-    log weights of one round tells the next.
+    log weights of one round tells the next. Draws come from a Student's t of that mean and covariance.
 
     Parameters
     ----------
@@ -97,13 +100,13 @@ def importance(
     for count in ROUNDS:
         if seen:
             mean, spread = _gaussian(*(np.concatenate(part) for part in zip(*seen, strict=True)))
-        white = rng.standard_normal((count, n))
+        white = rng.standard_normal((count, n)) * np.sqrt(FREEDOM / rng.chisquare(FREEDOM, (count, 1)))
         e = mean + white @ spread.T
         x, target, posterior, likelihood = (
             np.asarray(v) for v in _draw(static, arrays, prior, marginals, jnp.asarray(e))
         )
         seen.append((e, target))
-    log_weight = target + 0.5 * np.sum(white**2, axis=1)
+    log_weight = target + 0.5 * (FREEDOM + n) * np.log1p(np.sum(white**2, axis=1) / FREEDOM)
     smooth, khat = az.psislw(np.where(np.isfinite(log_weight), log_weight, -np.inf))
     weight = np.exp(smooth - smooth.max())
     weight /= weight.sum()

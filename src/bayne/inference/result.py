@@ -177,6 +177,8 @@ class FitResult:
         low, middle, high = np.quantile(values, [0.158655, 0.5, 0.841345])
         numbers = {"median": middle, "mean": values.mean(), "std": values.std(ddof=1), "q16": low, "q84": high}
         numbers |= {"crb": bound, "prior_std": prior, "rhat": np.nan, "ess_bulk": np.nan, "ess_tail": np.nan}
+        if self.method == "fast":
+            numbers["ess_bulk"] = self.diagnostics["ess_weights"]
         if "diverging" in self.idata.get("sample_stats", {}):
             numbers["rhat"] = float(az.rhat(values, method="rank"))
             numbers["ess_bulk"] = float(az.ess(values, method="bulk"))

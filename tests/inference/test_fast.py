@@ -1,0 +1,125 @@
+"""Importance sampling against exact integrals, and what `method="fast"` does where it cannot be trusted."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+import bayne
+from bayne import Flag
+from bayne.inference import fast
+from bayne.likelihood import Prior
+
+LOWER, UPPER = np.array([-5.0, -5.0, -2.0, 0.0]), np.array([5.0, 0.3, 1.0, 1.0])
+DEPTH, NOISE, BEND = 0.02, 0.03, 0.1
+COVARIANCE = np.array([[1.0, 0.9], [0.9, 1.0]])
+
+
+def log_density(x):
+    """Two correlated parameters, the second cut at 0.3 and bending the first; a line too weak to see; a flat one."""
+    bent = x[0] - BEND * x[1] ** 2
+    first = -0.5 * jnp.array([bent, x[1]]) @ jnp.linalg.inv(COVARIANCE) @ jnp.array([bent, x[1]])
+    return first - 0.5 * ((10 ** x[2] - DEPTH) / NOISE) ** 2
+
+
+def moments(density, low, high):
+    total = quad(density, low, high)[0]
+    mean = quad(lambda x: x * density(x), low, high)[0] / total
+    return mean, np.sqrt(quad(lambda x: (x - mean) ** 2 * density(x), low, high)[0] / total)
+
+
+@pytest.fixture(scope="module")
+def exact():
+    """(4, 2) means and standard deviations by quadrature."""
+    cut = lambda x: np.exp(-0.5 * x**2)  # noqa: E731
+    second = moments(cut, -5, 0.3)
+    power = [quad(lambda x, k=k: x**k * cut(x), -5, 0.3)[0] / quad(cut, -5, 0.3)[0] for k in (1, 2, 3, 4)]
+    # given the second, the first has the mean 0.9 x1 + BEND x1² and the variance 1 - 0.81
+    mean = 0.9 * power[0] + BEND * power[1]
+    square = 0.81 * power[1] + 1.8 * BEND * power[2] + BEND**2 * power[3] + 0.19
+    weak = moments(lambda x: np.exp(-0.5 * ((10**x - DEPTH) / NOISE) ** 2), -2, 1)
+    return np.array([(mean, np.sqrt(square - mean**2)), second, weak, (0.5, 1 / np.sqrt(12))])
+
+
+@pytest.fixture
+def sample(monkeypatch):
+    """`importance` of the density above, from the maximum or from elsewhere."""
+
+    def evaluate(static, arrays, prior, x):
+        value = jax.vmap(log_density)(x)
+        return value, value
+
+    monkeypatch.setattr(fast, "_evaluate", evaluate)
+    jax.clear_caches()  # compiled functions hold the real one
+
+    def call(theta=(0.0, 0.0, -1.7, 0.5)):
+        with jax.enable_x64(True):
+            zero = jnp.zeros(4)
+            prior = Prior(jnp.asarray(LOWER), jnp.asarray(UPPER), zero, zero, {}, (jnp.zeros((0, 4)), jnp.zeros(0)))
+            covariance = np.diag([1, 1, (NOISE / DEPTH / np.log(10)) ** 2, 1 / 12])
+            covariance[:2, :2] = COVARIANCE
+            return fast.importance(None, {}, prior, np.array(theta), covariance, jax.random.key(3))
+
+    yield call
+    jax.clear_caches()
+
+
+def errors(answer, exact):
+    """Largest error of means in standard deviations, and of standard deviations as a fraction."""
+    draws = answer.draws.values.reshape(-1, 4)
+    mean, std = exact.T
+    return np.max(np.abs(draws.mean(0) - mean) / std), np.max(np.abs(draws.std(0) / std - 1))
+
+
+def test_means_and_errors_are_those_of_exact_integrals(sample, exact):
+    answer = sample()
+    assert answer.reliable
+    assert answer.ess > 1000
+    off, wide = errors(answer, exact)
+    # the standard error of a mean of 1000 draws is 0.03 sigma, that of a standard deviation 2%
+    assert off < 0.1
+    assert wide < 0.07
+    assert np.all((answer.draws.values >= LOWER) & (answer.draws.values <= UPPER))
+
+
+def test_draws_of_the_proposal_without_weights_are_caught(sample, exact, monkeypatch):
+    monkeypatch.setattr(fast, "ROUNDS", (2000,))
+    monkeypatch.setattr(fast.az, "psislw", lambda log_weight: (np.zeros_like(log_weight), np.array(0.0)))
+    assert errors(sample(), exact)[1] > 0.07
+
+
+def test_a_proposal_in_the_wrong_place_is_not_reliable(sample):
+    assert not sample(theta=(4.9, -4.9, 0.9, 0.5)).reliable
+
+
+def test_a_star_gets_the_posterior_of_nuts(star, fit, request):
+    quick, chains = fit(star, "fast"), request.getfixturevalue("sampled_by_nuts")
+    assert quick.ok
+    assert Flag.SAMPLED_INSTEAD not in quick.flags
+    for one, other in zip(quick.table, chains.table, strict=True):
+        if np.isfinite(one["ess_bulk"]):
+            assert abs(one["mean"] - other["mean"]) < 0.15 * other["std"], one["label"]
+            assert one["std"] / other["std"] == pytest.approx(1, abs=0.12), one["label"]
+
+
+@pytest.fixture
+def sampled_by_nuts(star, fit):
+    return fit(star, "nuts")
+
+
+def test_where_weights_cannot_be_trusted_nuts_takes_over_and_a_flag_says_so(star, fit, monkeypatch):
+    monkeypatch.setattr(fast, "KHAT_MAX", -10.0)
+    result = fit(star, "fast", free=("rv",), fixed={"mg_fe": 0.15, "logg": 4.3})
+    assert Flag.SAMPLED_INSTEAD in result.flags
+    assert any("k-hat" in message for message in result.messages)
+    assert "diverging" in result.idata.sample_stats
+    assert np.all(result.table["rhat"][:1] < 1.02)
+
+
+def test_the_result_is_saved_with_its_weights_told(star, fit, tmp_path):
+    result = fit(star, "fast")
+    again = bayne.load_result(result.save(tmp_path / "star.nc"))
+    assert again.method == "fast"
+    assert again.diagnostics["khat"] == result.diagnostics["khat"]
+    np.testing.assert_array_equal(again.table["ess_bulk"], result.table["ess_bulk"])

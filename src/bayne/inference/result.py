@@ -122,6 +122,11 @@ class FitResult:
         """Model on the observed pixels of every arm, with the continuum; NaN where a pixel was not used."""
         return tuple(arm.model for arm in self.arms)
 
+    @property
+    def has_chains(self) -> bool:
+        """Whether the draws are those of a sampler: ``"nuts"``, or ``"fast"`` that had to hand over to it."""
+        return "sample_stats" in self.idata and "diverging" in self.idata.sample_stats
+
     def draws(self, name: str) -> FloatArray:
         """(chain, draw) posterior draws of a sampled label or a derived [X/H]."""
         posterior = self.idata.posterior
@@ -177,12 +182,12 @@ class FitResult:
         low, middle, high = np.quantile(values, [0.158655, 0.5, 0.841345])
         numbers = {"median": middle, "mean": values.mean(), "std": values.std(ddof=1), "q16": low, "q84": high}
         numbers |= {"crb": bound, "prior_std": prior, "rhat": np.nan, "ess_bulk": np.nan, "ess_tail": np.nan}
-        if self.method == "fast":
-            numbers["ess_bulk"] = self.diagnostics["ess_weights"]
-        if "diverging" in self.idata.get("sample_stats", {}):
+        if self.has_chains:
             numbers["rhat"] = float(az.rhat(values, method="rank"))
             numbers["ess_bulk"] = float(az.ess(values, method="bulk"))
             numbers["ess_tail"] = float(az.ess(values, method="tail"))
+        elif self.method == "fast":
+            numbers["ess_bulk"] = self.diagnostics["ess_weights"]
         return numbers
 
     def save(self, path: str | Path, overwrite: bool = False) -> Path:

@@ -146,7 +146,7 @@ def _numbers(median: float, low: float, high: float) -> str:
 def trace_figure(result: FitResult) -> Figure | None:
     """Draws in order and ranks of the draws, one colour per chain; None unless a sampler made them."""
     names = moving(result)
-    if result.method != "nuts" or not names:
+    if not result.has_chains or not names:
         return None
     stats = getattr(result.idata, "sample_stats", {})
     diverging = np.asarray(stats["diverging"].values, bool) if "diverging" in stats else np.zeros((1, 1), bool)

@@ -149,7 +149,8 @@ def figure_of(results: dict[str, dict[str, Any]]) -> Figure:
             axes.loglog(*curve(result, "scratch"), "o--", color=GREY, ms=5, lw=1.2, label="from scratch")
             axes.loglog(*curve(result, "tuned"), "o-", color=colour, ms=5, lw=1.4, label="fine-tuned")
             for n, mae, factor in saved(result):
-                axes.annotate(f"× {factor}", (n, mae), (0, -13), textcoords="offset points", ha="center", fontsize=8)
+                beside = (0, -13) if mae < result[f"scratch-{n}"] else (0, 7)  # away from the other curve
+                axes.annotate(f"× {factor}", (n, mae), beside, textcoords="offset points", ha="center", fontsize=8)
             counts = curve(result, "tuned")[0]
             axes.set_xticks(counts, [str(n) for n in counts], minor=False)
             axes.set_xticks([], minor=True)

@@ -82,26 +82,21 @@ def within(wavelength: ArrayLike, windows: Iterable[Sequence[float]]) -> NDArray
 
 @dataclass(frozen=True)
 class GaussianLSF:
-    """Gaussian line-spread function given by its width at every pixel, with flat sides where a box is in it.
+    """Gaussian line-spread function given by its width at every pixel.
 
     Parameters
     ----------
     fwhm
-        (n,) Å, of the Gaussian with the second moment of the whole function. A constant resolving power is
-        ``wavelength / R``; R(λ) likewise.
+        (n,) Å. A constant resolving power is ``wavelength / R``; R(λ) likewise.
     scale_sigma
         Standard deviation of the prior on one factor common to all widths; 0 where the width is trusted.
     includes_pixel
         Whether the width was measured on pixels, so that it contains the pixel's own width.
-    box
-        (n,) Å, full width of a box that the function contains, such as the image of a slit or a wide fibre: the
-        function is this box convolved with what Gaussian is left of `fwhm`. None for a Gaussian alone.
     """
 
     fwhm: FloatArray
     scale_sigma: float = 0.0
     includes_pixel: bool = True
-    box: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -238,8 +233,7 @@ def make_arm(
 
 def _reversed(lsf: LSF | None) -> LSF | None:
     if isinstance(lsf, GaussianLSF):
-        box = None if lsf.box is None else lsf.box[::-1].copy()
-        return replace(lsf, fwhm=lsf.fwhm[::-1].copy(), box=box)
+        return replace(lsf, fwhm=lsf.fwhm[::-1].copy())
     if isinstance(lsf, BandedLSF):
         return BandedLSF(lsf.bands[:, ::-1].copy(), -lsf.offsets)
     return None

@@ -96,33 +96,6 @@ def test_pixel_integration_is_the_mean_over_the_pixel():
     assert np.abs(mean - line(km(wave))).max() > 0.05, "point sampling would pass this test"
 
 
-def boxed_line(v, sigma, box):
-    """A Gaussian line of the test's strength, of width sigma, averaged over a box."""
-    root = np.sqrt(2) * sigma
-    step = erf((v + box / 2) / root) - erf((v - box / 2) / root)
-    return 1 - 0.6 * LINE_SIGMA * np.sqrt(np.pi / 2) * step / box
-
-
-@pytest.mark.parametrize("scale", [0.95, 1.0, 1.1])
-def test_a_box_in_the_lsf_is_a_box_and_a_scale_is_one_of_the_whole_width(scale):
-    box = 12.0  # km/s
-    lsf = GaussianLSF(PIXELS / 20_000.0, 0.1, box=PIXELS * box / C_KMS)
-    flux, wave = observed(PIXELS, lsf, scale=scale, max_scale=1.5)
-    instrument, emulator = (C_KMS / r / FWHM_PER_SIGMA for r in (20_000.0, 75_000.0))
-    sigma = np.sqrt(LINE_SIGMA**2 + scale**2 * (instrument**2 - box**2 / 12) - emulator**2)
-    np.testing.assert_allclose(flux, boxed_line(km(wave), sigma, scale * box), atol=5e-5)
-    gaussian, _ = observed(PIXELS, GaussianLSF(PIXELS / 20_000.0, 0.1), scale=scale, max_scale=1.5)
-    middle = gaussian[(gaussian.size - flux.size) // 2 :][: flux.size]
-    assert np.abs(middle - flux).max() > 1e-3, "a Gaussian would pass this test"
-
-
-def test_a_box_too_wide_for_the_emulator_is_narrowed_and_the_variance_kept():
-    flux, wave = observed(PIXELS, GaussianLSF(PIXELS / 60_000.0, box=PIXELS / 20_000.0))
-    instrument, emulator = (C_KMS / r / FWHM_PER_SIGMA for r in (60_000.0, 75_000.0))
-    box = np.sqrt(12 * (instrument**2 - emulator**2))
-    np.testing.assert_allclose(flux, boxed_line(km(wave), LINE_SIGMA, box), atol=5e-5)
-
-
 def disk(vsini, limb, vmac, v, points=400):
     """Line profile of a rotating, turbulent star by summing over the visible disk."""
     r = (np.arange(points) + 0.5) / points

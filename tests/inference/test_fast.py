@@ -84,7 +84,7 @@ def test_means_and_errors_are_those_of_exact_integrals(sample, exact):
 
 
 def test_draws_of_the_proposal_without_weights_are_caught(sample, exact, monkeypatch):
-    monkeypatch.setattr(fast, "ROUNDS", (2000,))
+    monkeypatch.setattr(fast, "ROUNDS", ((2000, 20.0),))
     monkeypatch.setattr(fast.az, "psislw", lambda log_weight: (np.zeros_like(log_weight), np.array(0.0)))
     assert errors(sample(), exact)[1] > 0.07
 

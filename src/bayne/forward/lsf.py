@@ -9,9 +9,6 @@ import numpy as np
 from ..errors import BayneError
 from ..spectrum import C_KMS, FWHM_PER_SIGMA, Arm, BandedLSF, FloatArray
 
-#: An uncertain LSF may be this many of its standard deviations narrower before the emulator is not sharp enough.
-SPARE_SIGMA = 3.0
-
 #: Widths that differ by less than this fraction count as equal: no kernel is applied.
 SAME_WIDTH = 0.02
 
@@ -28,8 +25,6 @@ class ArmKernel:
     ----------
     variance
         Variance of the arm's Gaussian LSF, (km/s)²: the emulator's own where no kernel is needed.
-    box
-        Full width of the box in the LSF; zeros for a Gaussian alone.
     width
         Full width of the pixel to average over; None where the LSF or the emulator contains it.
     bands
@@ -37,7 +32,6 @@ class ArmKernel:
     """
 
     variance: FloatArray
-    box: FloatArray
     width: FloatArray | None
     bands: FloatArray | None
 
@@ -86,14 +80,8 @@ def arm_kernel(arm: Arm, resolution: float, includes_pixel: bool) -> ArmKernel:
             f"arm {arm.name!r} has R = {resolution / middle:.0f}, the emulator only R = {resolution:.0f}: "
             "use a sharper emulator, or smooth the spectrum and give resolution="
         )
-    total = np.where(ratio < 1 + SAME_WIDTH, emulator, instrument)
-    variance = total
-    if arm.lsf.box is not None:
-        # as much of the box as leaves a Gaussian that the emulator can be taken to, also where the LSF is narrower
-        least = np.minimum(emulator / (1 - SPARE_SIGMA * arm.lsf.scale_sigma) ** 2, total)
-        variance = np.maximum(total - (C_KMS * arm.lsf.box / arm.wavelength) ** 2 / 12, least)
     whole = includes_pixel or arm.lsf.includes_pixel
-    return ArmKernel(variance, np.sqrt(12 * (total - variance)), None if whole else width, None)
+    return ArmKernel(np.where(ratio < 1 + SAME_WIDTH, emulator, instrument), None if whole else width, None)
 
 
 def _banded(lsf: BandedLSF, emulator: float, width: FloatArray) -> ArmKernel:
@@ -114,4 +102,4 @@ def _banded(lsf: BandedLSF, emulator: float, width: FloatArray) -> ArmKernel:
     excess = (emulator / width**2 + 1 / 12)[:, None]
     padded = np.pad(rows, ((0, 0), (1, 1)))
     rows = rows - 0.5 * excess * (padded[:, 2:] + padded[:, :-2] - 2 * rows)
-    return ArmKernel(np.full(n, emulator), np.zeros(n), width, rows)
+    return ArmKernel(np.full(n, emulator), width, rows)

@@ -105,11 +105,6 @@ def gaussian_transform(frequency: jax.Array, variance: jax.Array) -> jax.Array:
     return jnp.exp(-2 * jnp.pi**2 * frequency**2 * variance)
 
 
-def box_transform(frequency: jax.Array, width: jax.Array) -> jax.Array:
-    """Fourier transform of a box of the given full width, 1 at zero frequency; frequency in cycles per km/s."""
-    return jnp.sinc(frequency * width)
-
-
 def shift_transform(frequency: jax.Array, shift: jax.Array) -> jax.Array:
     """Fourier transform of a displacement in ln λ.
 

@@ -15,7 +15,6 @@ from .grid import model_grid
 from .lsf import ArmKernel, arm_kernel, pixel_width
 from .operators import (
     apply_bands,
-    box_transform,
     gaussian_transform,
     log_doppler,
     macroturbulence_transform,
@@ -143,7 +142,7 @@ def plan(
             place[a, inside] = (rest[inside] - grid.first[s]) / grid.step[s]
             used[a, inside[(inside >= edge) & (inside < rest.size - edge)]] = True
     used &= good
-    shared, excess = _shared(kernels, window, used, emulated, grid.step.size)
+    common, excess = _common(kernels, window, used, grid.step.size)
     position = (grid.pad + place) * upsample
     step = dv[window] / upsample
     # arms without a pixel of their own beside arms with one: 0.3 samples widen the kernel by 0.4%
@@ -169,7 +168,7 @@ def plan(
         "emulated": np.float64(emulated + floor),
         "index": (window * grid.length * upsample + nearest.astype(np.int64) - half).astype(np.int32),
         "weight": weight,
-        **shared,
+        "common": common,
     }
     if upsample > 1:
         arrays["gain"][-1] *= 0.5  # the Nyquist term stands for both signs once zeros follow it
@@ -180,14 +179,13 @@ def plan(
     static = ForwardStatic(emulator.network, upsample, max_vsini > 0, max_vmac > 0)
     has_kernel = any(np.any(k.variance > emulated) for k in kernels)
     lost = int((good & ~used).sum())
-    min_scale = float(np.sqrt(emulated / shared["common"].min()))
+    min_scale = float(np.sqrt(emulated / common.min()))
     return Plan(static, jax.tree.map(jnp.asarray, arrays), used, lost, has_kernel, min_scale)
 
 
 def _reach(kernel: ArmKernel, emulated: float, scale: float) -> float:
     """How far (km/s) an arm's LSF, its width times a factor, reaches beyond the emulator's."""
-    excess = max(scale**2 * float(kernel.variance.max()) - emulated, 0.0)
-    return scale * float(kernel.box.max()) / 2 + REACH_SIGMA * float(np.sqrt(excess))
+    return REACH_SIGMA * float(np.sqrt(max(scale**2 * kernel.variance.max() - emulated, 0.0)))
 
 
 def _stack(values: list[FloatArray], n: int) -> FloatArray:
@@ -195,26 +193,17 @@ def _stack(values: list[FloatArray], n: int) -> FloatArray:
     return np.stack([np.pad(value, (0, n - value.size), mode="edge") for value in values])
 
 
-def _shared(
-    kernels: list[ArmKernel], window: np.ndarray, used: np.ndarray, emulated: float, count: int
-) -> tuple[dict[str, FloatArray], FloatArray]:
-    """Split kernels into what the pixels of a window share, done in Fourier space, and a Gaussian for the rest.
-
-    Returns
-    -------
-    tuple
-        ``common`` variance and ``box`` width (s,) of every window; (a, n) variance that a pixel has beyond its
-        window's, the box's included.
-    """
-    n = used.shape[1]
-    variance, box = (_stack([getattr(k, what) for k in kernels], n) for what in ("variance", "box"))
-    shared = {"common": np.full(count, emulated), "box": np.zeros(count)}
+def _common(
+    kernels: list[ArmKernel], window: np.ndarray, used: np.ndarray, count: int
+) -> tuple[FloatArray, FloatArray]:
+    """(s,) least variance in each window, or of all where it has no pixel, and (a, n) what each pixel has beyond it."""
+    variance = _stack([kernel.variance for kernel in kernels], used.shape[1])
+    common = np.full(count, variance[used].min(initial=variance.max()))
     for s in range(count):
         own = used & (window == s)
         if own.any():
-            shared["common"][s], shared["box"][s] = variance[own].min(), box[own].min()
-    total = shared["common"] + shared["box"] ** 2 / 12
-    return shared, np.where(used, variance + box**2 / 12 - total[window], 0.0)
+            common[s] = variance[own].min()
+    return common, np.where(used, variance - common[window], 0.0)
 
 
 def _stack_bands(kernels: list[ArmKernel], n: int) -> FloatArray:
@@ -250,7 +239,7 @@ def observe(
     velocity, vsini, vmac
         km/s; the velocity in the frame of the file.
     lsf_scale
-        Factor on the width of the LSF.
+        Factor on the width of the Gaussian LSF.
 
     Returns
     -------
@@ -262,10 +251,9 @@ def observe(
     frequency = arrays["frequency"]
     moved = C_KMS * (log_doppler(velocity) - log_doppler(arrays["velocity"]))
     # what all pixels of a window have in common, less what the emulator has already and what sampling will add
-    spread, box = lsf_scale**2 * arrays["common"] - arrays["emulated"], lsf_scale * arrays["box"]
-    given = (vsini, vmac, moved, spread[:, None], box[:, None])
-    vsini, vmac, moved, spread, box = (x.astype(frequency.dtype) for x in given)
-    transfer = arrays["gain"] * gaussian_transform(frequency, spread) * box_transform(frequency, box)
+    spread = (lsf_scale**2 * arrays["common"] - arrays["emulated"])[:, None]
+    vsini, vmac, moved, spread = (x.astype(frequency.dtype) for x in (vsini, vmac, moved, spread))
+    transfer = arrays["gain"] * gaussian_transform(frequency, spread)
     if static.rotates:
         transfer = transfer * rotation_transform(frequency, vsini)
     if static.macro:

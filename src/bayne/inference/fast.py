@@ -11,14 +11,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtr
 from jax.scipy.stats import norm
+from scipy.linalg import solve_triangular
+from scipy.special import logsumexp
+from scipy.stats import multivariate_t
 
 from ..forward import Arrays
 from ..likelihood import Prior, Static, log_like
 from ..spectrum import FloatArray
 from .sample import CHAINS, DRAWS, Draws
 
-#: Draws of every round: those of the last are weighted, those before say where it draws.
-ROUNDS = (1000, 1000, 2000)
+#: Draws of every round, and degrees of freedom of the Student's t that they come from: tails heavier than the target's,
+#: some by much. The first rounds are always made, the others only while the weights cannot be trusted.
+ROUNDS, LEAST = ((1000, 20.0), (1000, 8.0), (2000, 20.0), (2000, 8.0), (2000, 20.0)), 3
 
 #: Where profiles are computed, in standard deviations of the Gaussian approximation from the maximum, or at the end of
 #: the box where that is nearer.
@@ -31,15 +35,12 @@ FINE, FLATTER = 201, 0.85
 #: at most; and the range of precisions that it may lead to, in units of those before.
 RIDGE, DEEPEST, PRECISIONS = 50.0, 12.0, (0.2, 5.0)
 
-#: Degrees of freedom of Student's t, from which all rounds draw: its tails are heavier than the target's.
-FREEDOM = 20.0
-
 #: Spectra that are computed side by side.
 BATCH = 16
 
 #: Largest shape of the tail of the weights (Vehtari et al. 2024, JMLR 25, 72, section 3.2.4), and least
 #: effective number, for which the weighted draws are kept.
-KHAT_MAX, ESS_MIN = min(0.7, 1 - 1 / np.log10(ROUNDS[-1])), 400.0
+KHAT_MAX, ESS_MIN = min(0.7, 1 - 1 / np.log10(sum(count for count, _ in ROUNDS[:LEAST]))), 400.0
 
 
 class Weighted(NamedTuple):
@@ -56,7 +57,12 @@ class Weighted(NamedTuple):
     @property
     def reliable(self) -> bool:
         """Whether the draws can stand for the posterior."""
-        return self.khat < KHAT_MAX and self.ess > ESS_MIN
+        return trusted(self.khat, self.ess)
+
+
+def trusted(khat: float, ess: float) -> bool:
+    """Whether weights with this shape of their tail and this effective number can be trusted."""
+    return khat < KHAT_MAX and ess > ESS_MIN
 
 
 class Marginals(NamedTuple):
@@ -81,7 +87,8 @@ def importance(
     density along the line on which the Gaussian approximation has the other parameters follow one of them. A weak line,
     whose abundance is an upper limit, or a parameter that ends at its box, so has a proposal of the right form. In the
     copula's coordinates the posterior is nearly Gaussian; with which mean and covariance, a quadratic regression on the
-    log weights of one round tells the next. Draws come from a Student's t of that mean and covariance.
+    log densities of all rounds so far tells the next. Draws come from a Student's t of that mean and covariance, and
+    are weighted against the mixture of all proposals.
 
     Parameters
     ----------
@@ -95,27 +102,55 @@ def importance(
     marginals = _profiles(static, arrays, prior, jnp.asarray(theta), jnp.asarray(covariance))
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
     n = theta.size
-    mean, spread = np.zeros(n), np.eye(n)
-    seen: list[tuple[FloatArray, FloatArray]] = []
-    for count in ROUNDS:
-        if seen:
-            mean, spread = _gaussian(*(np.concatenate(part) for part in zip(*seen, strict=True)))
-        white = rng.standard_normal((count, n)) * np.sqrt(FREEDOM / rng.chisquare(FREEDOM, (count, 1)))
-        e = mean + white @ spread.T
-        x, target, posterior, likelihood = (
-            np.asarray(v) for v in _draw(static, arrays, prior, marginals, jnp.asarray(e))
-        )
-        seen.append((e, target))
-    log_weight = target + 0.5 * (FREEDOM + n) * np.log1p(np.sum(white**2, axis=1) / FREEDOM)
-    smooth, khat = az.psislw(np.where(np.isfinite(log_weight), log_weight, -np.inf))
-    weight = np.exp(smooth - smooth.max())
-    weight /= weight.sum()
+    proposals: list[Proposal] = []
+    e = np.zeros((0, n))
+    found = tuple(np.zeros(shape) for shape in ((0, n), 0, 0, 0))
+    for done, (count, freedom) in enumerate(ROUNDS, start=1):
+        mean, spread = _gaussian(e, found[1]) if proposals else (np.zeros(n), np.eye(n))
+        proposals.append(Proposal(count, freedom, mean, spread))
+        white = rng.standard_normal((count, n)) * np.sqrt(freedom / rng.chisquare(freedom, (count, 1)))
+        new = mean + white @ spread.T
+        drawn = _draw(static, arrays, prior, marginals, jnp.asarray(new))
+        e = np.concatenate([e, new])
+        found = tuple(np.concatenate([old, np.asarray(v)]) for old, v in zip(found, drawn, strict=True))
+        x, target, posterior, likelihood = found
+        log_weight = target - _log_mixture(proposals, e)
+        smooth, khat = az.psislw(np.where(np.isfinite(log_weight), log_weight, -np.inf))
+        weight = np.exp(smooth - smooth.max())
+        weight /= weight.sum()
+        ess = float(1 / np.sum(weight**2))
+        if done >= LEAST and trusted(float(khat), ess):
+            break
     # systematic resampling: every draw comes as often as its weight says, rounded up or down
     points = (np.arange(CHAINS * DRAWS) + rng.random()) / (CHAINS * DRAWS)
-    chosen = rng.permutation(np.minimum(np.searchsorted(np.cumsum(weight), points), count - 1))
+    chosen = rng.permutation(np.minimum(np.searchsorted(np.cumsum(weight), points), len(e) - 1))
     shape = (CHAINS, DRAWS)
     stats = {"lp": posterior[chosen].reshape(shape), "log_likelihood_total": likelihood[chosen].reshape(shape)}
-    return Weighted(Draws(x[chosen].reshape(*shape, -1), stats), float(khat), float(1 / np.sum(weight**2)))
+    return Weighted(Draws(x[chosen].reshape(*shape, -1), stats), float(khat), ess)
+
+
+class Proposal(NamedTuple):
+    """Student's t that a number of draws came from: location (n,) and Cholesky factor (n, n) of its scale."""
+
+    draws: int
+    freedom: float
+    mean: FloatArray
+    spread: FloatArray
+
+
+def _log_mixture(proposals: list[Proposal], e: FloatArray) -> FloatArray:
+    """(m,) log density of the mixture of all proposals in the shares of their draws.
+
+    Every draw is weighted against the mixture, whichever proposal it came from (Cornuet, Marin, Mira & Robert 2012,
+    Scand. J. Stat. 39, 798): where one reaches too far or not far enough another may do.
+    """
+    n = e.shape[1]
+    parts = []
+    for draws, freedom, mean, spread in proposals:
+        distance = np.sum(solve_triangular(spread, (e - mean).T, lower=True) ** 2, axis=0)
+        log_density = multivariate_t.logpdf(np.zeros(n), shape=np.eye(n), df=freedom) - np.sum(np.log(np.diag(spread)))
+        parts.append(np.log(draws) + log_density - 0.5 * (freedom + n) * np.log1p(distance / freedom))
+    return np.asarray(logsumexp(parts, axis=0))
 
 
 def _gaussian(e: FloatArray, target: FloatArray) -> tuple[FloatArray, FloatArray]:

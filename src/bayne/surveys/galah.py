@@ -47,7 +47,7 @@ def read(path: Path) -> Spectrum:
     Files of GALAH reduction 6: counts, relative error, telluric transmission and the width of the
     line-spread function at every pixel; air wavelengths, moved to the barycentre where the header's
     ``BARYEFF`` is a number and as observed where it is not. The profile is exp(-ln 2 |2x/w|^B) with the
-    header's boxiness B: a Gaussian convolved with a box, of the same second and fourth moments, stands for it.
+    header's boxiness B: the Gaussian of the same second moment is given, narrower than w for B > 2.
     """
     files = _siblings(path) or ([path] if path.is_file() else [])
     if not files:
@@ -122,17 +122,14 @@ def _width(file: Path, scale_sigma: float, width: np.ndarray, header: Any) -> Ga
         raise ReadError(f"{file.name}: resolution_profile has widths that are not positive")
     boxiness = value(header, "B")
     shape = float(boxiness) if boxiness is not None else 2.0
-    fwhm, box = gaussian_and_box(shape)
-    return GaussianLSF(width * fwhm, scale_sigma, box=width * box)
+    return GaussianLSF(width * gaussian_equivalent(shape), scale_sigma)
 
 
-def gaussian_and_box(boxiness: float) -> tuple[float, float]:
-    """FWHM of the Gaussian with the variance of exp(-ln 2 |2x/w|^B), and full width of the box in it, in units of w.
+def gaussian_equivalent(boxiness: float) -> float:
+    """FWHM of the Gaussian with the second moment of exp(-ln 2 |2x/w|^B), in units of w; 1 for B = 2.
 
-    The even moments of exp(-|x/a|^B) are a^k Γ((k+1)/B) / Γ(1/B). Fourth cumulants add under convolution: that of a box
-    of width b is -b⁴/120, that of a Gaussian 0. For B <= 2 there is no box.
+    The second moment of exp(-|x/a|^B) is a² Γ(3/B) / Γ(1/B).
     """
-    unit = 0.5 * math.log(2.0) ** (-1.0 / boxiness)
-    second, fourth = (unit**k * math.gamma((k + 1) / boxiness) / math.gamma(1.0 / boxiness) for k in (2, 4))
-    cumulant = fourth - 3 * second**2
-    return math.sqrt(8.0 * math.log(2.0) * second), (120.0 * max(-cumulant, 0.0)) ** 0.25
+    ratio = math.gamma(3.0 / boxiness) / math.gamma(1.0 / boxiness)
+    sigma = 0.5 * math.log(2.0) ** (-1.0 / boxiness) * math.sqrt(ratio)
+    return sigma * math.sqrt(8.0 * math.log(2.0))

@@ -142,8 +142,8 @@ def main() -> None:
     draws = sum(count for count, _ in fast.ROUNDS[: fast.LEAST])
     lines += [
         "",
-        f"`fit_batch`, {len(observed)} stars together: {spent:.1f} s per star, with compilation; at least {draws} draws "
-        f"per star, and {len(fast.NODES)} spectra per parameter; ceiling {ceiling() / 1e9:.0f} Gop/s.",
+        f"`fit_batch`, {len(observed)} stars together: {spent:.1f} s per star, with compilation; at least {draws} "
+        f"draws per star, and {len(fast.NODES)} spectra per parameter; ceiling {ceiling() / 1e9:.0f} Gop/s.",
     ]
     text = "\n".join(lines) + "\n"
     (options.output / "tables.md").write_text(text, encoding="utf-8")

@@ -93,6 +93,14 @@ def test_a_proposal_in_the_wrong_place_is_not_reliable(sample):
     assert not sample(theta=(4.9, -4.9, 0.9, 0.5)).reliable
 
 
+def test_draws_beyond_the_last_cell_count_for_nothing(sample, monkeypatch):
+    """Wild tails: distribution functions of exactly 0 and 1, at parameters that end at their box."""
+    monkeypatch.setattr(fast, "ROUNDS", ((500, 1.0), (500, 1.0), (500, 1.0)))
+    answer = sample(theta=(0.0, 0.3, -2.0, 1.0))
+    assert np.all(np.isfinite(answer.draws.values))
+    assert np.isfinite(answer.ess)
+
+
 def test_a_star_gets_the_posterior_of_nuts(star, fit, request):
     quick, chains = fit(star, "fast"), request.getfixturevalue("sampled_by_nuts")
     assert quick.ok

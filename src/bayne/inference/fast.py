@@ -24,12 +24,13 @@ from .sample import CHAINS, DRAWS, Draws
 #: some by much. The first rounds are always made, the others only while the weights cannot be trusted.
 ROUNDS, LEAST = ((1000, 20.0), (1000, 8.0), (2000, 20.0), (2000, 8.0), (2000, 20.0)), 3
 
-#: Where profiles are computed, in standard deviations of the Gaussian approximation from the maximum, or at the end of
-#: the box where that is nearer.
+#: Where profiles are computed, besides the ends of the box: standard deviations of the Gaussian approximation from the
+#: maximum.
 NODES = (-5.0, -3.0, -2.0, -1.2, -0.6, 0.0, 0.6, 1.2, 2.0, 3.0, 5.0)
 
-#: Points on which a profile is tabulated, and the power it is raised to: a proposal must reach further than its target.
-FINE, FLATTER = 201, 0.85
+#: Cells between two nodes of a tabulated profile, and the power it is raised to: a proposal must reach further than its
+#: target.
+CELLS, FLATTER = 20, 0.85
 
 #: Ridge of the regression, in squared standard deviations per coefficient; what a log weight below the median counts as
 #: at most; and the range of precisions that it may lead to, in units of those before.
@@ -66,15 +67,16 @@ def trusted(khat: float, ess: float) -> bool:
 
 
 class Marginals(NamedTuple):
-    """Tabulated densities of the parameters: places (n, f), log density (n, f), distribution function (n, f).
+    """Tabulated densities of the parameters, constant in each of f cells: ends of the cells and distribution function
+    there (n, f + 1), log densities (n, f).
 
     With ``mixing`` (n, n), the Cholesky factor of the correlations, they take standard normal coordinates e to
     parameters: of z = mixing @ e, the parameter i is where its distribution function has the value Φ(z_i).
     """
 
     x: jax.Array
-    log_density: jax.Array
     cumulative: jax.Array
+    log_density: jax.Array
     mixing: jax.Array
 
 
@@ -115,7 +117,7 @@ def importance(
         found = tuple(np.concatenate([old, np.asarray(v)]) for old, v in zip(found, drawn, strict=True))
         x, target, posterior, likelihood = found
         log_weight = target - _log_mixture(proposals, e)
-        smooth, khat = az.psislw(np.where(np.isfinite(log_weight), log_weight, -np.inf))
+        smooth, khat = az.psislw(log_weight)
         weight = np.exp(smooth - smooth.max())
         weight /= weight.sum()
         ess = float(1 / np.sum(weight**2))
@@ -160,7 +162,7 @@ def _gaussian(e: FloatArray, target: FloatArray) -> tuple[FloatArray, FloatArray
     """
     n = e.shape[1]
     excess = target + 0.5 * np.sum(e**2, axis=1)
-    excess = np.maximum(np.nan_to_num(excess - np.nanmedian(excess), nan=-DEEPEST), -DEEPEST)
+    excess = np.maximum(excess - np.median(excess), -DEEPEST)
     first, second = np.triu_indices(n)
     design = np.concatenate([np.ones((len(e), 1)), e, e[:, first] * e[:, second]], axis=1)
     ridge = np.full(design.shape[1], RIDGE)
@@ -185,12 +187,19 @@ def _draw(
     static: Static, arrays: Arrays, prior: Prior, marginals: Marginals, e: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """Parameters (m, n) at coordinates e (m, n); log density of e, log posterior and log likelihood (m,)."""
-    at = partial(jax.vmap, in_axes=(1, 0, 0), out_axes=1)(jnp.interp)
+    each = partial(jax.vmap, in_axes=(1, 0, 0), out_axes=1)
     z = e @ marginals.mixing.T
-    x = at(ndtr(z), marginals.cumulative, marginals.x)
-    volume = jnp.sum(norm.logpdf(z) - at(x, marginals.x, marginals.log_density), axis=1)
+    u = ndtr(z)
+    x = each(jnp.interp)(u, marginals.cumulative, marginals.x)
+
+    def in_cell(u: jax.Array, cumulative: jax.Array, log_density: jax.Array) -> jax.Array:
+        return log_density[jnp.clip(jnp.searchsorted(cumulative, u, side="right") - 1, 0, log_density.size - 1)]
+
+    log_density = jnp.sum(each(in_cell)(u, marginals.cumulative, marginals.log_density), axis=1)
     posterior, likelihood = _evaluate(static, arrays, prior, x)
-    return x, posterior + volume, posterior, likelihood
+    target = posterior - log_density + jnp.sum(norm.logpdf(z), axis=1)
+    # nine sigma out Φ is 0 or 1, whose cell may have no width: such a draw counts for nothing
+    return x, jnp.where(jnp.isfinite(target), target, -jnp.inf), posterior, likelihood
 
 
 @partial(jax.jit, static_argnums=0)
@@ -198,18 +207,22 @@ def _profiles(static: Static, arrays: Arrays, prior: Prior, theta: jax.Array, co
     """Proposals of all parameters from the posterior along the regression on each."""
     n = theta.size
     sigma = jnp.sqrt(jnp.diagonal(covariance))
-    nodes = jnp.clip(theta[:, None] + sigma[:, None] * jnp.asarray(NODES), prior.lower[:, None], prior.upper[:, None])
+    ends = (prior.lower[:, None], prior.upper[:, None])
+    nodes = jnp.clip(theta[:, None] + sigma[:, None] * jnp.asarray(NODES), *ends)
+    nodes = jnp.concatenate([ends[0], nodes, ends[1]], axis=1)
     others = covariance / jnp.diagonal(covariance)[:, None]  # row i: how all move when i moves by one
     lines = theta + (nodes - theta[:, None])[..., None] * others[:, None]
     inside = jnp.clip(lines, prior.lower, prior.upper)
     value = _evaluate(static, arrays, prior, inside.reshape(-1, n))[0].reshape(n, -1)
     value = jnp.where(jnp.isfinite(value), value, -jnp.inf)
     value = jnp.maximum(value - jnp.max(value, axis=1, keepdims=True), -30.0)
-    x = jnp.linspace(nodes[:, 0], nodes[:, -1], FINE, axis=1)
-    log_density = FLATTER * jax.vmap(jnp.interp)(x, nodes, value)
-    density = jnp.exp(log_density)
-    step = jnp.diff(x, axis=1) * 0.5 * (density[:, 1:] + density[:, :-1])
-    cumulative = jnp.concatenate([jnp.zeros((n, 1)), jnp.cumsum(step, axis=1)], axis=1)
-    total = cumulative[:, -1:]
+    last = nodes.shape[1] - 1
+    place = jnp.linspace(0, last, CELLS * last + 1)
+    x, log_density = (jax.vmap(partial(jnp.interp, place, jnp.arange(last + 1)))(v) for v in (nodes, value))
+    width = jnp.diff(x, axis=1)
+    mass = width * jnp.exp(FLATTER * 0.5 * (log_density[:, 1:] + log_density[:, :-1]))
+    mass = mass / jnp.sum(mass, axis=1, keepdims=True)
+    cumulative = jnp.concatenate([jnp.zeros((n, 1)), jnp.cumsum(mass, axis=1)], axis=1)
     mixing = jnp.linalg.cholesky(covariance / jnp.outer(sigma, sigma))
-    return Marginals(x, log_density - jnp.log(total), cumulative / total, mixing)
+    # cells of no width hold no draw
+    return Marginals(x, cumulative, jnp.log(mass) - jnp.log(jnp.where(width > 0, width, 1.0)), mixing)

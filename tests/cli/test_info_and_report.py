@@ -41,7 +41,7 @@ def test_installation(run: Run) -> None:
 
 def test_instrument(run: Run) -> None:
     output = run("info", "hermes").stdout
-    for text in ("4713", "28000", "infrared", "air", "order 4"):
+    for text in ("4713", "28000", "infrared", "air", "order 8"):
         assert text in output
 
 

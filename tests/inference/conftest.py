@@ -54,3 +54,8 @@ def maximum(star, fit):
 @pytest.fixture(scope="session")
 def gaussian(star, fit):
     return fit(star, "laplace")
+
+
+@pytest.fixture(scope="session")
+def sampled(star, fit):
+    return fit(star, "nuts")

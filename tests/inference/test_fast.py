@@ -101,19 +101,14 @@ def test_draws_beyond_the_last_cell_count_for_nothing(sample, monkeypatch):
     assert np.isfinite(answer.ess)
 
 
-def test_a_star_gets_the_posterior_of_nuts(star, fit, request):
-    quick, chains = fit(star, "fast"), request.getfixturevalue("sampled_by_nuts")
+def test_a_star_gets_the_posterior_of_nuts(star, fit, sampled):
+    quick = fit(star, "fast")
     assert quick.ok
     assert Flag.SAMPLED_INSTEAD not in quick.flags
-    for one, other in zip(quick.table, chains.table, strict=True):
+    for one, other in zip(quick.table, sampled.table, strict=True):
         if np.isfinite(one["ess_bulk"]):
             assert abs(one["mean"] - other["mean"]) < 0.15 * other["std"], one["label"]
             assert one["std"] / other["std"] == pytest.approx(1, abs=0.12), one["label"]
-
-
-@pytest.fixture
-def sampled_by_nuts(star, fit):
-    return fit(star, "nuts")
 
 
 def test_where_weights_cannot_be_trusted_nuts_takes_over_and_a_flag_says_so(star, fit, monkeypatch):

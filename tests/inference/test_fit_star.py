@@ -38,11 +38,6 @@ def with_ivar(spectrum, change):
     return replace(spectrum, arms=tuple(arms))
 
 
-@pytest.fixture(scope="module")
-def sampled(star, fit):
-    return fit(star, "nuts")
-
-
 @pytest.mark.parametrize("name", ["maximum", "gaussian", "sampled"])
 def test_recovers_a_rotating_star_under_a_sloping_continuum(name, request, truth):
     result = request.getfixturevalue(name)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bayne.emulators import ErrorModel
-from bayne.information import bounds, fisher_matrix
-from bayne.likelihood import build, predict, with_emulator_error
+from bayne.information import bounds, expand, fisher_matrix
+from bayne.likelihood import build, log_like, predict, with_emulator_error
 from bayne.likelihood.continuum import pilot
 from toy import mock_star, toy_emulator
 
@@ -31,6 +31,18 @@ def case(request):
         problem = with_emulator_error(problem, emulator, theta)
         fisher = np.asarray(fisher_matrix(problem.static, problem.arrays, theta))
     return problem, theta, fisher
+
+
+def test_the_expansion_has_the_value_and_the_gradient_of_the_likelihood(case):
+    problem, theta, fisher = case
+    with jax.enable_x64(True):
+        value, gradient, matrix = expand(problem.static, problem.arrays, theta)
+        exact, slope = jax.value_and_grad(log_like, argnums=2)(problem.static, problem.arrays, theta)
+    np.testing.assert_allclose(value, exact, rtol=1e-6)
+    # in units of what moves the likelihood by one: the network is float32
+    unit = np.sqrt(np.diag(fisher))
+    np.testing.assert_allclose(np.asarray(gradient) / unit, np.asarray(slope) / unit, atol=1e-2)
+    np.testing.assert_allclose(matrix, fisher, rtol=1e-6, atol=1e-6 * np.abs(fisher).max())
 
 
 def dense_covariance(problem, model, extra):

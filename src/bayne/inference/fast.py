@@ -162,7 +162,8 @@ def _gaussian(e: FloatArray, target: FloatArray) -> tuple[FloatArray, FloatArray
     """
     n = e.shape[1]
     excess = target + 0.5 * np.sum(e**2, axis=1)
-    excess = np.maximum(excess - np.median(excess), -DEEPEST)
+    known = np.isfinite(excess)
+    excess = np.where(known, np.maximum(excess - np.median(excess[known]), -DEEPEST), -DEEPEST)
     first, second = np.triu_indices(n)
     design = np.concatenate([np.ones((len(e), 1)), e, e[:, first] * e[:, second]], axis=1)
     ridge = np.full(design.shape[1], RIDGE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -150,7 +151,9 @@ def nuts(static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, key: j
     state, kept = None, []
     lengths = [WARMUP, *[DRAWS // CHUNKS] * CHUNKS]
     console = Console(stderr=True)
-    for length in track(lengths, "sampling", console=console, disable=not console.is_terminal, transient=True):
+    # stars that run beside others in threads leave the terminal to the one that counts them
+    quiet = not console.is_terminal or threading.current_thread() is not threading.main_thread()
+    for length in track(lengths, "sampling", console=console, disable=quiet, transient=True):
         state, block = _advance(*fixed, state, WARMUP, length)
         kept.append(jax.tree.map(np.asarray, block))
     out = {name: np.concatenate([block[name] for block in kept[1:]], axis=1) for name in kept[0]}

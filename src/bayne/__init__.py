@@ -19,6 +19,7 @@ _HOMES = {
     "load_emulator": "emulators",
     "fit_star": "inference",
     "fit_batch": "inference",
+    "compare": "inference",
     "FitResult": "inference",
     "load_result": "inference",
     "report": "report",
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from .errors import ReadError as ReadError
     from .flags import Flag as Flag
     from .inference import FitResult as FitResult
+    from .inference import compare as compare
     from .inference import fit_batch as fit_batch
     from .inference import fit_star as fit_star
     from .inference import load_result as load_result

@@ -10,7 +10,7 @@ import pytest
 import bayne
 from bayne import BayneError, Flag
 from bayne.inference import sample
-from bayne.inference.sample import nuts
+from bayne.inference.sample import chains
 from bayne.likelihood import build, log_like
 from bayne.spectrum import C_KMS
 from toy import erring_emulator
@@ -195,11 +195,11 @@ def test_table_of_the_sampler_is_that_of_the_star(jitter, star, monkeypatch):
     """The likelihood of every draw, from the tabulated Gram matrix, is the one summed over all pixels."""
     given = []
 
-    def spy(static, arrays, prior, centre, key):
+    def spy(static, arrays, *rest):
         given.extend((static, arrays))
-        return nuts(static, arrays, prior, centre, key)
+        return chains(static, arrays, *rest)
 
-    monkeypatch.setattr("bayne.inference.fit.nuts", spy)
+    monkeypatch.setattr("bayne.inference.fit.chains", spy)
     monkeypatch.setattr(sample, "WARMUP", 10)
     monkeypatch.setattr(sample, "DRAWS", 20)
     result = bayne.fit_star(star, erring_emulator(), jitter=jitter)

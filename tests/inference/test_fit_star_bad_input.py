@@ -43,7 +43,7 @@ def blend(first, second, light, lag):
     return replace(first, arms=tuple(arms), id="blend")
 
 
-@pytest.mark.parametrize("method", ["map", "laplace", "nuts"])
+@pytest.mark.parametrize("method", ["map", "laplace", "nuts", "hmc"])
 def test_flux_without_a_finite_pixel(method, star, fit):
     empty = changed(star, flux=lambda arm: np.full(arm.flux.size, np.nan))
     result = fit(empty, method)

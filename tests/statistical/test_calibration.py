@@ -37,7 +37,7 @@ def leaves_band(u):
     return [n for n, column in zip(NAMES, u.T, strict=True) if pointwise(column, grid).min() < threshold(STARS, level)]
 
 
-@pytest.fixture(scope="module", params=["nuts", "fast"])
+@pytest.fixture(scope="module", params=["nuts", "hmc", "fast"])
 def stars(request):
     """Truth (n,) and posterior draws (d, n), thinned to their effective number, of stars drawn from the prior."""
     emulator = toy_emulator(SPAN)

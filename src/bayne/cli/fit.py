@@ -35,6 +35,7 @@ class Method(StrEnum):
     """Ways to a posterior."""
 
     nuts = "nuts"
+    hmc = "hmc"
     fast = "fast"
     laplace = "laplace"
     map = "map"

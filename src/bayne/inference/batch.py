@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from functools import partial
@@ -104,9 +104,7 @@ def fit_batch(spectra: Sequence[Any], emulator: Emulator, *, method: str = "fast
             raise BayneError(f"{name} belongs to one star: set it on the spectra")
     if not len(spectra):
         raise BayneError("no spectra to fit")
-    bound = inspect.signature(fit_star).bind(None, emulator, method=method, **options)
-    bound.apply_defaults()
-    settings = Settings(**{field.name: bound.arguments[field.name] for field in fields(Settings)})
+    settings = bound_settings(method, options)
     check_arguments(settings, emulator)
     ids = [getattr(spectrum, "id", f"spectrum-{i}") for i, spectrum in enumerate(spectra)]
     twice = sorted({name for name in ids if ids.count(name) > 1})
@@ -123,6 +121,13 @@ def fit_batch(spectra: Sequence[Any], emulator: Emulator, *, method: str = "fast
         shown = track(done, "fitting", total=len(ids), console=console, disable=not console.is_terminal, transient=True)
         results = tuple(shown)
     return BatchResult(tuple(ids), results, settings.reported(emulator))
+
+
+def bound_settings(method: str, options: Mapping[str, Any]) -> Settings:
+    """The arguments of `fit_star` from those that are given by name."""
+    bound = inspect.signature(fit_star).bind(None, None, method=method, **options)
+    bound.apply_defaults()
+    return Settings(**{field.name: bound.arguments[field.name] for field in fields(Settings)})
 
 
 def _one(

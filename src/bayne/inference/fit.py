@@ -27,7 +27,7 @@ from .outcome import finish, give_up
 from .outliers import outliers, without
 from .prepare import Settings, check_arguments, prepare
 from .result import FitResult
-from .sample import MAX_TREE_DEPTH, laplace, nuts
+from .sample import MAX_TREE_DEPTH, chains, laplace
 from .start import MAX_VELOCITY, Start, find_start, template_labels
 
 log = logging.getLogger("bayne")
@@ -74,9 +74,9 @@ def fit_star(
     emulator
         From `load_emulator`.
     method
-        ``"nuts"``: the posterior by NUTS; ``"fast"``: the posterior by importance sampling, or by NUTS where that
-        cannot be trusted (a flag tells); ``"laplace"``: a Gaussian at the maximum, cut to the domain; ``"map"``: the
-        maximum, with the Cramér-Rao bound as error.
+        ``"nuts"``: the posterior by NUTS; ``"hmc"``: by Hamiltonian Monte Carlo with trajectories of random length;
+        ``"fast"``: by importance sampling, or by NUTS where that cannot be trusted (a flag tells); ``"laplace"``: a
+        Gaussian at the maximum, cut to the domain; ``"map"``: the maximum, with the Cramér-Rao bound as error.
     instrument
         Profile name or `Instrument`: gives the LSF of arms that have none, and the continuum's order.
     resolution
@@ -127,12 +127,12 @@ def fit_star(
     ready, verdict = prepare(spectrum, emulator, settings, id)
     if verdict.flags.bad:
         return give_up(ready.spectrum, emulator, settings, verdict, clock)
-    met = _meeting(ready.spectrum, emulator)
+    met = meeting(ready.spectrum, emulator)
     if not met.any():
         verdict.raise_flag(Flag.NO_OVERLAP, _ranges(ready.spectrum, emulator))
         return give_up(ready.spectrum, emulator, settings, verdict, clock)
     emulator = emulator.cut(met)
-    start = _start(ready.spectrum, emulator, ready.pilot, settings, ready.bary)
+    start = start_of(ready.spectrum, emulator, ready.pilot, settings, ready.bary)
     verdict.numbers["rv_significance"] = start.significance
     unknown = "rv" in settings.free and "rv" not in settings.fixed
     if unknown and start.significance < diagnose.RV_SIGNIFICANCE:
@@ -176,7 +176,7 @@ def fit_star(
     )
 
 
-def _meeting(spectrum: Spectrum, emulator: Emulator) -> np.ndarray:
+def meeting(spectrum: Spectrum, emulator: Emulator) -> np.ndarray:
     """(p,) True in the emulator's windows that a good pixel lies in at any velocity that is searched."""
     stretch, segment = 1 + MAX_VELOCITY / C_KMS, emulator.segment
     met = [
@@ -195,7 +195,7 @@ def _ranges(spectrum: Spectrum, emulator: Emulator) -> str:
     return f"Spectrum: {own} Å; emulator: {other} Å."
 
 
-def _start(spectrum: Spectrum, emulator: Emulator, pilot: list[FloatArray], settings: Settings, bary: float) -> Start:
+def start_of(spectrum: Spectrum, emulator: Emulator, pilot: list[FloatArray], settings: Settings, bary: float) -> Start:
     """Cross-correlate, or take the velocity that is given."""
     lower, upper = emulator.lower.copy(), emulator.upper.copy()
     around = (-MAX_VELOCITY, MAX_VELOCITY)
@@ -236,9 +236,8 @@ def _maximum(
     problem = problem_at(start.velocity)
     if not problem.plan.used.any():
         return None, np.zeros(0), 0.0
-    starts = jnp.stack(
-        [_first_guess(problem, emulator, labels, start.velocity + bary) for labels in start.labels[:STARTS]]
-    )
+    guesses = [first_guess(problem, emulator, labels, start.velocity + bary) for labels in start.labels[:STARTS]]
+    starts = jnp.stack([from_box(problem.prior, guess) for guess in guesses])
     u, values, _ = optimise(problem.static, problem.arrays, problem.prior, starts, FIRST_STEPS, False, ROUGHLY)
     log.info("optimiser: log posterior of the starts %s", np.round(np.asarray(values), 1))
     best = to_box(problem.prior, u[jnp.argmax(values)])
@@ -274,8 +273,8 @@ def _without_outliers(whole: Problem, theta: FloatArray, decrement: float) -> tu
     return problem, theta, decrement
 
 
-def _first_guess(problem: Problem, emulator: Emulator, labels: FloatArray, rv: float) -> jax.Array:
-    """Unconstrained coordinates of a template at the found velocity, with modest broadening and jitter."""
+def first_guess(problem: Problem, emulator: Emulator, labels: FloatArray, rv: float) -> jax.Array:
+    """(n,) parameters of a template at the found velocity, with modest broadening and jitter."""
     prior = problem.prior
     middle = np.asarray(0.5 * (prior.lower + prior.upper))
     width = np.asarray(prior.upper - prior.lower)
@@ -289,7 +288,7 @@ def _first_guess(problem: Problem, emulator: Emulator, labels: FloatArray, rv: f
             values[i] = 8.0
         elif name.startswith("excess_"):
             values[i] = 1.0
-    return from_box(prior, jnp.asarray(np.clip(values, middle - 0.45 * width, middle + 0.45 * width)))
+    return jnp.asarray(np.clip(values, middle - 0.45 * width, middle + 0.45 * width))
 
 
 def _posterior(
@@ -322,5 +321,5 @@ def _posterior(
             Flag.SAMPLED_INSTEAD, f"Importance sampling: k-hat {answer.khat:.2f}, effective draws {answer.ess:.0f}."
         )
     u, _, _ = optimise(static, arrays, prior, from_box(prior, x)[None], FIRST_STEPS, True)
-    draw = nuts(static, arrays, prior, u[0], key)
+    draw = chains(static, arrays, prior, u[0], key, "hmc" if settings.method == "hmc" else "nuts")
     return draw.values, draw.stats, fisher, covariance

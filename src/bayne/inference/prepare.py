@@ -17,7 +17,7 @@ from ..likelihood import broadening, continuum
 from ..spectrum import FloatArray, Spectrum, within
 from .diagnose import Verdict
 
-METHODS = ("nuts", "fast", "laplace", "map")
+METHODS = ("nuts", "hmc", "fast", "laplace", "map")
 
 #: Chebyshev order per arm when neither user nor instrument says one.
 DEFAULT_ORDER = 4

@@ -62,7 +62,7 @@ class FitResult:
     Parameters
     ----------
     id, method
-        Identity of the spectrum; ``"nuts"``, ``"fast"``, ``"laplace"`` or ``"map"``.
+        Identity of the spectrum; ``"nuts"``, ``"hmc"``, ``"fast"``, ``"laplace"`` or ``"map"``.
     flags
         `bayne.Flag`; `ok` is False when any bad bit is set.
     messages
@@ -124,7 +124,7 @@ class FitResult:
 
     @property
     def has_chains(self) -> bool:
-        """Whether the draws are those of a sampler: ``"nuts"``, or ``"fast"`` that had to hand over to it."""
+        """Whether the draws are those of ``"nuts"``, of ``"hmc"``, or of ``"fast"`` that had to hand over to NUTS."""
         return "sample_stats" in self.idata and "diverging" in self.idata.sample_stats
 
     def draws(self, name: str) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Samplers: NUTS in Fisher-whitened coordinates, and the truncated Laplace approximation."""
+"""Samplers: NUTS and HMC in Fisher-whitened coordinates, and the truncated Laplace approximation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
-from numpyro.infer import NUTS
+from numpyro.infer import HMC, NUTS
 from numpyro.infer.util import log_density
 from rich.console import Console
 from rich.progress import track
@@ -33,6 +33,11 @@ CHUNKS = 5
 DISPERSION = 1.5
 
 MAX_TREE_DEPTH = 8
+
+#: Range of the lengths of HMC's trajectories, in quarters of a turn: one takes a draw from a unit Gaussian to another
+#: that does not depend on it, two to its mirror image. With one length for all draws, parameters of another scale would
+#: come back to where they were every time.
+QUARTERS = (0.5, 2.5)
 
 #: Sweeps of `laplace` over its lines.
 SWEEPS = 50
@@ -84,20 +89,19 @@ def _kernel(
     keys: jax.Array,
     starts: jax.Array,
     warmup: int,
-) -> tuple[NUTS, Any]:
-    """NumPyro's NUTS on `model`, and its initial state for all chains."""
+    method: str,
+) -> tuple[HMC, Any]:
+    """NumPyro's NUTS or HMC on `model`, and its initial state for all chains."""
 
     def potential(z: jax.Array) -> jax.Array:
         return -log_density(model, (static, arrays, prior, centre, white), {}, {"z": z})[0]
 
     # whitened coordinates have unit scale: a mass matrix learned from a few hundred draws would only be noise
-    kernel = NUTS(
-        potential_fn=potential,
-        step_size=0.3,
-        adapt_mass_matrix=False,
-        target_accept_prob=0.8,
-        max_tree_depth=MAX_TREE_DEPTH,
-    )
+    settings = {"potential_fn": potential, "step_size": 0.3, "adapt_mass_matrix": False, "target_accept_prob": 0.8}
+    if method == "nuts":
+        kernel: HMC = NUTS(max_tree_depth=MAX_TREE_DEPTH, **settings)
+    else:
+        kernel = HMC(trajectory_length=np.pi / 2, **settings)
     return kernel, jax.vmap(lambda key, z: kernel.init(key, warmup, z, (), {}))(keys, starts)
 
 
@@ -112,27 +116,30 @@ def _advance(
     starts: jax.Array,
     state: Any,
     warmup: int,
-    steps: int,
+    method: str,
+    quarters: jax.Array,
 ) -> tuple[Any, dict[str, jax.Array]]:
-    """Move all chains by a number of transitions; from their starts where `state` is None."""
+    """Move all chains by a transition for each of `quarters`; from their starts where `state` is None."""
     # the kernel keeps its adaptation schedule in a closure that init makes; what is not used is compiled away
-    kernel, first = _kernel(static, arrays, prior, centre, white, keys, starts, warmup)
+    kernel, first = _kernel(static, arrays, prior, centre, white, keys, starts, warmup, method)
 
-    def step(state: Any, _: None) -> tuple[Any, dict[str, jax.Array]]:
+    def step(state: Any, quarter: jax.Array) -> tuple[Any, dict[str, jax.Array]]:
+        if method == "hmc":
+            state = state._replace(trajectory_length=quarter * np.pi / 2)
         state = kernel.sample(state, (), {})
         kept = {name: getattr(state, name) for name in ("z", "diverging", "energy", "num_steps", "accept_prob")}
         return state, kept | {"step_size": state.adapt_state.step_size}
 
     def chain(state: Any) -> tuple[Any, dict[str, jax.Array]]:
-        return jax.lax.scan(step, state, None, length=steps)
+        return jax.lax.scan(step, state, quarters)
 
     # side by side every transition takes as long as the longest of them, which only pays where cores would be idle
     over = partial(jax.lax.map, chain) if jax.default_backend() == "cpu" else jax.vmap(chain)
     return over(first if state is None else state)
 
 
-def nuts(static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, key: jax.Array) -> Draws:
-    """Sample with NUTS from dispersed starts; progress is shown where standard error is a terminal.
+def chains(static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, key: jax.Array, method: str) -> Draws:
+    """Sample with NUTS or HMC from dispersed starts; progress is shown where standard error is a terminal.
 
     Parameters
     ----------
@@ -142,19 +149,22 @@ def nuts(static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, key: j
         (n,) maximum of the density of the unconstrained coordinates.
     key
         JAX random key.
+    method
+        ``"nuts"`` or ``"hmc"``, whose trajectories have one random length per draw for all chains.
     """
     white = whitening(static, arrays, prior, centre)
     arrays = jax.jit(tabulate)(arrays, jitter_variance(static, arrays, prior.upper))
-    first, second = jax.random.split(key)
+    first, second, third = jax.random.split(key, 3)
     starts = _dispersed(static, arrays, prior, centre, white, first)
     fixed = (static, arrays, prior, centre, white, jax.random.split(second, CHAINS), starts)
     state, kept = None, []
-    lengths = [WARMUP, *[DRAWS // CHUNKS] * CHUNKS]
+    quarters = jax.random.uniform(third, (WARMUP + DRAWS,), minval=QUARTERS[0], maxval=QUARTERS[1])
+    pieces = [quarters[:WARMUP], *jnp.split(quarters[WARMUP:], CHUNKS)]
     console = Console(stderr=True)
     # stars that run beside others in threads leave the terminal to the one that counts them
     quiet = not console.is_terminal or threading.current_thread() is not threading.main_thread()
-    for length in track(lengths, "sampling", console=console, disable=quiet, transient=True):
-        state, block = _advance(*fixed, state, WARMUP, length)
+    for piece in track(pieces, "sampling", console=console, disable=quiet, transient=True):
+        state, block = _advance(*fixed, state, WARMUP, method, piece)
         kept.append(jax.tree.map(np.asarray, block))
     out = {name: np.concatenate([block[name] for block in kept[1:]], axis=1) for name in kept[0]}
     shape = out["diverging"].shape

@@ -5,10 +5,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .comparison import comparison_page
 from .evaluation import evaluation_page
 from .page import report
 
-__all__ = ["evaluation_page", "report"]
+__all__ = ["comparison_page", "evaluation_page", "report"]
 
 
 class _Callable(ModuleType):

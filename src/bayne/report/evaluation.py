@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 from ..labels import pretty
 from ..training.attention import PASS
 from .answers import GOOD, correlation_figure, derivative_figure, matrix_figure, profile_figure
-from .html import number, picture, write
+from .html import Row, note, number, picture, table, write
 from .residuals import calibration_figure, labels_figure, star_figure, stars_figure, wavelength_figure
 from .style import png
 
 if TYPE_CHECKING:
     from ..training.derivatives import StarDerivatives
     from ..training.evaluate import Errors, Evaluation
-
-Row = Sequence[tuple[str, str]]
 
 _TITLES = {
     "gradient": "Gradient by element (rows) at named lines (columns), in units of the largest in each column",
@@ -77,20 +75,20 @@ def _residuals(evaluation: Evaluation) -> str:
     return "\n".join(
         (
             "<h2>Errors in flux</h2>",
-            _note(
+            note(
                 "Emulator minus grid on test rows (row % 10 = 0), in normalised flux. A star's error is the mean "
                 "absolute residual of its pixels."
             ),
-            _table(["", "stars", *_ERRORS], groups_of(groups)),
+            table(["", "stars", *_ERRORS], groups_of(groups)),
             "<h2>Where the errors are</h2>",
             picture(png(labels_figure(evaluation)), "Error of every star against its labels", "wide"),
             picture(png(stars_figure(evaluation)), "Absolute residuals of all stars", "wide"),
             picture(png(wavelength_figure(evaluation)), "Mean absolute residual of every pixel", "wide"),
             f"<h3>Worst spectrum: {worst}</h3>",
-            _note(_told(evaluation, evaluation.worst)),
+            note(_told(evaluation, evaluation.worst)),
             picture(png(star_figure(evaluation, evaluation.worst)), "The worst spectrum where it is worst", "wide"),
             f"<details><summary>Median spectrum: {median}</summary>",
-            _note(_told(evaluation, evaluation.median)),
+            note(_told(evaluation, evaluation.median)),
             picture(png(star_figure(evaluation, evaluation.median)), "The median spectrum where it is worst", "wide"),
             "</details>",
         )
@@ -120,7 +118,7 @@ def _derivatives(evaluation: Evaluation) -> str:
         return ""
     parts = [
         "<h2>Derivatives</h2>",
-        _note(
+        note(
             "Against symmetric differences of the physical synthesis. Over the pixels that hold 90% of the physical "
             "derivative's squared sum: Pearson's correlation, marked where it is below "
             f"{GOOD:g} for a measurable label; the same without subtracting means (cosine); slope of emulated on "
@@ -135,7 +133,7 @@ def _derivatives(evaluation: Evaluation) -> str:
             f"<h3>{escape(star.name)}: MAE of the spectrum itself {star.base_mae:.5f}</h3>",
             picture(png(derivative_figure(evaluation, star)), f"Derivatives of {star.name}", "wide"),
             f"<details><summary>Numbers for {escape(star.name)}</summary>",
-            _table(
+            table(
                 ["label", "correlation", "cosine", "slope", "RMS error", "significance"],
                 _derivative_rows(evaluation, star),
             ),
@@ -160,13 +158,13 @@ def _derivative_rows(evaluation: Evaluation, star: StarDerivatives) -> Iterable[
 def _error_model(evaluation: Evaluation) -> str:
     found, chi = evaluation.calibration, evaluation.chi
     if found is None or chi is None:
-        return "<h2>Error model</h2>\n" + _note("The emulator states no error of its own.")
+        return "<h2>Error model</h2>\n" + note("The emulator states no error of its own.")
     inside = ", ".join(f"{share:.1%}" for share in found.inside)
     quantiles = ", ".join(number(q, 2) for q in found.quantiles)
     return "\n".join(
         (
             "<h2>Error model</h2>",
-            _note(
+            note(
                 f"Root mean square of all residuals over that predicted: {found.ratio:.2f}. Within 1, 2 and 3 "
                 f"predicted sigma: {inside} (a Gaussian has 68.3%, 95.4%, 99.7%). Residuals in units of the predicted "
                 f"sigma at the probabilities of −2, −1, 0, 1 and 2 sigma: {quantiles}."
@@ -183,7 +181,7 @@ def _lines(evaluation: Evaluation) -> str:
     wrong = sum(test.control < PASS for test in evaluation.line_tests)
     parts = [
         "<h2>Which lines answer to which label</h2>",
-        _note(
+        note(
             "At the Sun, or the nearest labels of the domain. Gradient: |d flux / d [X/H]|, iron alone for Fe. "
             "Attention: weight of an element's token, mean over layers and heads. Each panel is around that line of "
             "the element at which the flux answers most to it; full marks: its own lines, dotted: lines of others."
@@ -195,14 +193,14 @@ def _lines(evaluation: Evaluation) -> str:
         parts.append(picture(png(matrix_figure(evaluation, line_map)), f"{line_map.kind} at named lines", "natural"))
     parts += [
         "<h3>Permutation test</h3>",
-        _note(
+        note(
             "k cells of the spectrum (pixels, or patches that share a query) lie within 0.2 Å of an element's lines in "
             "a table of laboratory wavelengths. Share: how many of the k strongest cells of the element's map are among"
             " them. p: share of 9,999 random shifts of the map inside its windows that do as well; "
             f"{passed} of {len(evaluation.line_tests)} pass (p < 0.01). Control p: the same with the map of a wrong "
             f"element: {wrong} pass. Such a pass means that the two blend there, or that the emulator confuses them."
         ),
-        _table(["element", "map", "lines", "k", "share", "by chance", "p", "control p"], _test_rows(evaluation)),
+        table(["element", "map", "lines", "k", "share", "by chance", "p", "control p"], _test_rows(evaluation)),
     ]
     return "\n".join(parts)
 
@@ -219,20 +217,3 @@ def _test_rows(evaluation: Evaluation) -> Iterable[Row]:
             ("" if test.passed else "alert", number(test.p, 4)),
             ("", number(test.control, 4)),
         ]
-
-
-def _note(text: str) -> str:
-    return f'<p class="note">{escape(text)}</p>'
-
-
-def _table(head: Sequence[str], rows: Iterable[Row | str]) -> str:
-    """Rows of cells (class, HTML); a plain string is the title of a group."""
-    body, sides = [], [""] * len(head)
-    for row in rows:
-        if isinstance(row, str):
-            body.append(f'<tr class="group"><td colspan="{len(head)}">{escape(row)}</td></tr>')
-        else:
-            sides = ["left" if kind == "left" else "" for kind, _ in row]
-            body.append("<tr>" + "".join(f'<td class="{kind}">{text}</td>' for kind, text in row) + "</tr>")
-    names = "".join(f'<th class="{side}">{escape(name)}</th>' for side, name in zip(sides, head, strict=True))
-    return f'<div class="scroll"><table><thead><tr>{names}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'

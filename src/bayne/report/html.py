@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+
+#: Cells of a table: class and HTML of each.
+Row = Sequence[tuple[str, str]]
 
 
 def write(path: str | Path, title: str, body: Iterable[str], overwrite: bool) -> Path:
@@ -60,3 +63,21 @@ def folded(title: str, rows: Iterable[tuple[str, str]]) -> str:
     if not body:
         return ""
     return f'<details><summary>{title}</summary>\n<div class="scroll"><table>{body}</table></div></details>\n'
+
+
+def note(text: str) -> str:
+    """A paragraph that explains."""
+    return f'<p class="note">{escape(text)}</p>'
+
+
+def table(head: Sequence[str], rows: Iterable[Row | str]) -> str:
+    """Rows of cells (class, HTML); a plain string is the title of a group."""
+    body, sides = [], [""] * len(head)
+    for row in rows:
+        if isinstance(row, str):
+            body.append(f'<tr class="group"><td colspan="{len(head)}">{escape(row)}</td></tr>')
+        else:
+            sides = ["left" if kind == "left" else "" for kind, _ in row]
+            body.append("<tr>" + "".join(f'<td class="{kind}">{text}</td>' for kind, text in row) + "</tr>")
+    names = "".join(f'<th class="{side}">{escape(name)}</th>' for side, name in zip(sides, head, strict=True))
+    return f'<div class="scroll"><table><thead><tr>{names}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'

@@ -27,6 +27,7 @@ MAX_RHAT, MIN_ESS = 1.01, 400.0
 
 _METHODS = {
     "nuts": "NUTS (Hamiltonian Monte Carlo)",
+    "hmc": "Hamiltonian Monte Carlo",
     "fast": "importance sampling",
     "laplace": "Laplace approximation at the maximum",
     "map": "maximum of the posterior",

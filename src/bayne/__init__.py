@@ -26,6 +26,7 @@ _HOMES = {
     "train": "training",
     "finetune": "training",
     "evaluate": "training",
+    "compile": "training",
 }
 
 __all__ = [*_HOMES, "__version__"]
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from .report import report as report
     from .spectrum import Spectrum as Spectrum
     from .surveys import read_spectrum as read_spectrum
+    from .training import compile as compile
     from .training import evaluate as evaluate
     from .training import finetune as finetune
     from .training import train as train

@@ -11,10 +11,10 @@ import jax
 import pytest
 from typer.testing import Result
 
-from bayne.cli.common import cache_folder
+from bayne.cache import cache_folder
 
 Run = Callable[..., Result]
-COMMANDS = ("fit", "demo", "train", "finetune", "evaluate", "info", "report")
+COMMANDS = ("fit", "compare", "demo", "train", "finetune", "compile", "evaluate", "info", "report")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -26,12 +26,12 @@ def test_help_shows_an_example(run: Run, command: str) -> None:
     assert "--log-level" in result.output
 
 
-@pytest.mark.parametrize("command", ["fit", "demo", "train", "finetune", "evaluate", "report"])
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "info"])
 def test_commands_that_write_can_overwrite(run: Run, command: str) -> None:
     assert "--overwrite" in run(command, "--help").output
 
 
-@pytest.mark.parametrize("command", ["fit", "demo", "train", "finetune"])
+@pytest.mark.parametrize("command", ["fit", "compare", "demo", "train", "finetune", "compile"])
 def test_random_commands_have_a_seed(run: Run, command: str) -> None:
     assert "--seed" in run(command, "--help").output
 
@@ -129,6 +129,6 @@ def test_compilations_are_cached(run: Run, tmp_path: Path) -> None:
 def test_cache_folder_follows_the_platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("BAYNE_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "bayne" / "jax"
+    assert cache_folder() == tmp_path / "bayne"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == Path.home() / ".cache" / "bayne" / "jax"
+    assert cache_folder() == Path.home() / ".cache" / "bayne"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import os
 import warnings
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from ..cache import cache_folder
 from ..errors import BayneError, did_you_mean
 
 if TYPE_CHECKING:
@@ -105,20 +105,11 @@ def set_up(level: LogLevel | None) -> None:
     cache_compilations()
 
 
-def cache_folder() -> Path:
-    """Where compiled functions are kept: $BAYNE_CACHE, else ``bayne`` in $XDG_CACHE_HOME or ~/.cache."""
-    own = os.environ.get("BAYNE_CACHE")
-    if own:
-        return Path(own) / "jax"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "bayne" / "jax"
-
-
 def cache_compilations() -> None:
     """Keep what JAX compiles on disk, so that the next command of the same shape starts at once."""
     import jax
 
-    jax.config.update("jax_compilation_cache_dir", str(cache_folder()))  # type: ignore[no-untyped-call]
+    jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))  # type: ignore[no-untyped-call]
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)  # type: ignore[no-untyped-call]
 
 

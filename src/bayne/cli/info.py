@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..cache import cache_folder
 from ..errors import BayneError
 from ..instrument import Instrument, instrument_names, load_instrument
-from .common import Format, FrameOption, Level, MediumOption, ReadOptions, cache_folder, console, read, set_up
+from .common import Format, FrameOption, Level, MediumOption, ReadOptions, console, read, set_up
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -101,7 +102,7 @@ def _installation(out: Console) -> None:
             "python": platform.python_version(),
             **{name: version(name) for name in _PACKAGES},
             "devices": ", ".join(f"{device.device_kind} ({device.platform})" for device in jax.devices()),
-            "compiled code": str(cache_folder()),
+            "cache": str(cache_folder()),
             "emulators": ", ".join(shipped()) or "none shipped",
             "instruments": ", ".join(instrument_names()),
         },

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
 from astropy.table import Table
 from rich.console import Console
@@ -77,8 +75,8 @@ def fit_batch(spectra: Sequence[Any], emulator: Emulator, *, method: str = "fast
     """Posteriors of many spectra of one instrument.
 
     A star's result is that of `fit_star`, bit for bit, whatever is beside it: every star runs through the same
-    compiled functions by itself, on a CPU as many at a time as there are cores. A star that fails has a row that says
-    so, the others are not touched.
+    compiled functions by itself, one after the other. A star that fails has a row that says so, the others are not
+    touched.
 
     Parameters
     ----------
@@ -115,8 +113,8 @@ def fit_batch(spectra: Sequence[Any], emulator: Emulator, *, method: str = "fast
     instrument = next((s.instrument for s in spectra if isinstance(s, Spectrum) and s.instrument), "")
     one = partial(_one, emulator=emulator, instrument=instrument, call=partial(fit_star, method=method, **options))
     console = Console(stderr=True)
-    workers = os.cpu_count() or 1
-    with ThreadPoolExecutor(workers if jax.default_backend() == "cpu" else 1) as pool:
+    # away from the main thread, where each star would show progress of its own
+    with ThreadPoolExecutor(1) as pool:
         done = pool.map(one, spectra, ids)
         shown = track(done, "fitting", total=len(ids), console=console, disable=not console.is_terminal, transient=True)
         results = tuple(shown)

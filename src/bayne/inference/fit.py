@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import zlib
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,10 @@ from .sample import MAX_TREE_DEPTH, chains, laplace
 from .start import MAX_VELOCITY, Start, find_start, template_labels
 
 log = logging.getLogger("bayne")
+
+#: Fits from several threads wait for each other. LAPACK on batches of matrices waits inside a thread of XLA's pool for
+#: others of the pool (jaxlib 0.10): two at a time on two cores wait forever.
+_ONE_AT_A_TIME = threading.Lock()
 
 #: Starts of the optimiser, its most steps before and after the pilot continuum is replaced.
 STARTS, FIRST_STEPS, LAST_STEPS = 4, 20, 60
@@ -123,6 +128,11 @@ def fit_star(
         emulator_error, jitter, seed,
     )  # fmt: skip
     check_arguments(settings, emulator)
+    with _ONE_AT_A_TIME:
+        return _fit(spectrum, emulator, settings, id)
+
+
+def _fit(spectrum: Any, emulator: Emulator, settings: Settings, id: str | None) -> FitResult:
     clock = {"start": time.perf_counter()}
     ready, verdict = prepare(spectrum, emulator, settings, id)
     if verdict.flags.bad:

@@ -161,7 +161,7 @@ def chains(static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, key:
     quarters = jax.random.uniform(third, (WARMUP + DRAWS,), minval=QUARTERS[0], maxval=QUARTERS[1])
     pieces = [quarters[:WARMUP], *jnp.split(quarters[WARMUP:], CHUNKS)]
     console = Console(stderr=True)
-    # stars that run beside others in threads leave the terminal to the one that counts them
+    # stars of a batch leave the terminal to the bar that counts them
     quiet = not console.is_terminal or threading.current_thread() is not threading.main_thread()
     for piece in track(pieces, "sampling", console=console, disable=quiet, transient=True):
         state, block = _advance(*fixed, state, WARMUP, method, piece)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -68,26 +68,25 @@ def factorise(arrays: Arrays, model: jax.Array, extra: jax.Array | None, x: jax.
         variance = variance + arrays["error_variance"]
     weight = jnp.where(arrays["used"], 1.0 / variance, 0.0)
     columns = model[..., None] * arrays["basis"]
-    c = columns.shape[-1]
+    c, m = columns.shape[-1], x.shape[-1]
     both = jnp.concatenate([columns, x], axis=-1)
     weighted = weight[..., None] * both
     own = jnp.einsum("anc,and->acd", weighted, both)
     block = jnp.linalg.cholesky(jnp.eye(c) + own[:, :c, :c])
-    p = jax.vmap(_solve)(block, own[:, :c, c:])
-    without_error = Factors(weight, columns, block, jnp.sum(own[:, c:, c:], axis=0), p)
+    square = jnp.sum(own[:, c:, c:], axis=0)
     if "error_basis" not in arrays:
-        return without_error
+        return Factors(weight, columns, block, square, jax.vmap(_solve)(block, own[:, :c, c:]))
     error = arrays["error_basis"]
     # one product for the continuum's columns and for x: passes over the error's k spectra are what a gradient costs
     cross = jnp.einsum("anc,ank->ack", weighted, error)
-    half = jax.vmap(_solve)(block, cross[:, :c])
+    p, half = jnp.split(jax.vmap(_solve)(block, jnp.concatenate([own[:, :c, c:], cross[:, :c]], axis=-1)), [m], axis=-1)
     if "gram_series" in arrays:
         gram = gram_at(arrays, jnp.zeros(len(weight)) if extra is None else extra)
     else:
         gram = jnp.einsum("ank,an,anl->kl", error, weight, error)
     whole = jnp.linalg.cholesky(jnp.eye(error.shape[-1]) + gram - jnp.einsum("ack,acl->kl", half, half))
     q = _solve(whole, jnp.einsum("amk->km", cross[:, c:]) - jnp.einsum("ack,acm->km", half, p))
-    return replace(without_error, error=error, half=half, whole=whole, q=q)
+    return Factors(weight, columns, block, square, p, error, half, whole, q)
 
 
 def _of_residual(arrays: Arrays, model: jax.Array, extra: jax.Array | None) -> Factors:

@@ -60,7 +60,7 @@ def comparison_figure(comparison: Comparison) -> Figure:
     colour = dict(zip(answers, COLOURS * len(answers), strict=False))
     count = len(comparison.labels)
     with rc_context(STYLE):
-        figure = Figure(figsize=(0.36 * count + 1.6, 2.9 * len(against) + 0.5), layout="constrained")
+        figure = Figure(figsize=(max(0.36 * count + 1.6, 7.0), 2.9 * len(against) + 0.5), layout="constrained")
         panels = figure.subplots(len(against), 1, squeeze=False, sharex=True)[:, 0]
         for axes, (title, shown) in zip(panels, against, strict=True):
             axes.axhspan(-1, 1, color=PALE, alpha=0.3, lw=0)

@@ -1,5 +1,6 @@
 """Grids in, trained emulators out."""
 
+from .compiling import compile
 from .config import Config, Training, read_config
 from .evaluate import Evaluation, evaluate
 from .grid import Grid, read_grid
@@ -11,6 +12,7 @@ __all__ = [
     "Evaluation",
     "Grid",
     "Training",
+    "compile",
     "evaluate",
     "finetune",
     "read_config",

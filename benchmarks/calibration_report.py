@@ -1,0 +1,148 @@
+"""Tables and figure of `calibration.py`."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from scipy.stats import binom, binomtest, kstest
+
+from bayne.labels import pretty
+from bayne.report.style import BLUE, GREY, ORANGE, PALE, STYLE
+
+#: Share of a central interval, its ends, and the probability at which a family of tests may fail by chance.
+SHARE, ENDS, LEVEL = 0.6827, (0.15866, 0.84134), 0.01
+
+#: Bootstrap samples of the spectra.
+SAMPLES = 4000
+
+Fits = list[dict[str, Any]]
+
+
+def figure(folder: Path, origin: str) -> None:
+    """Write ``tables.md`` and ``calibration.png`` from the fits in a folder, and print the tables."""
+    groups: dict[str, Fits] = {}
+    for path in sorted(folder.glob("*-*.json")):
+        groups.setdefault(path.stem.rpartition("-")[0], []).append(json.loads(path.read_text()))
+    lines = [origin, ""]
+    physical = {name: fits for name, fits in groups.items() if name.startswith("physical-")}
+    if physical:
+        lines += coverage_table(physical)
+    ranks = {name: fits for name, fits in groups.items() if name.startswith("mocks-")}
+    for name, fits in ranks.items():
+        lines += ["", *rank_lines(name, fits)]
+    repeated = [fits for name, fits in groups.items() if name.startswith("repeats-")]
+    if repeated:
+        lines += ["", *repeat_lines(repeated)]
+    text = "\n".join(lines) + "\n"
+    (folder / "tables.md").write_text(text, encoding="utf-8")
+    print(text)
+    draw(physical, ranks, folder / "calibration.png")
+
+
+def column(fits: Fits, name: str) -> np.ndarray:
+    """(s, l) a number of every label of every star."""
+    return np.array([fit[name] for fit in fits], dtype=float)
+
+
+def covered(fits: Fits) -> np.ndarray:
+    """(s, l) whether the central interval holds the truth."""
+    rank = column(fits, "rank")
+    return (rank > ENDS[0]) & (rank < ENDS[1])
+
+
+def coverage_table(groups: dict[str, Fits]) -> list[str]:
+    """Markdown: coverage pooled over labels, labels that are not consistent with it, how wide the posteriors are."""
+    lines = [
+        "| S/N, emulator error | spectra, ok | 68% intervals cover | 95% range (spectra resampled) | rms pull "
+        "| labels off (family-wise 1%) | sigma over prior sigma |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    rng = np.random.default_rng(0)
+    for name, fits in sorted(groups.items(), key=lambda item: float(item[0].split("-")[1])):
+        _, snr, counted = name.split("-")
+        inside = covered(fits)
+        star = inside.mean(axis=1)
+        again = rng.choice(star, (SAMPLES, len(star))).mean(axis=1)
+        labels = fits[0]["labels"]
+        p = [binomtest(int(c.sum()), len(c), SHARE).pvalue for c in inside.T]
+        off = [f"{pretty(n)} {c.mean():.0%}" for n, c, v in zip(labels, inside.T, p, strict=True) if v < LEVEL / len(p)]
+        pull = (column(fits, "mean") - column(fits, "truth")) / column(fits, "std")
+        wide = np.median(column(fits, "std") / column(fits, "prior"), axis=0)
+        low, high = np.percentile(again, [2.5, 97.5])
+        lines.append(
+            f"| {snr}, {counted} | {len(fits)}, {sum(fit['ok'] for fit in fits)} | {inside.mean():.1%} | {low:.1%} to "
+            f"{high:.1%} | {np.sqrt(np.mean(pull**2)):.2f} | {', '.join(off) or 'none'} | {np.median(wide):.2f} (least "
+            f"{wide.min():.3f}, {pretty(labels[int(wide.argmin())])}) |"
+        )
+    return lines
+
+
+def rank_lines(name: str, fits: Fits) -> list[str]:
+    """Are the ranks uniform? The least p over labels of a Kolmogorov-Smirnov test, against the family-wise level."""
+    rank, labels = column(fits, "rank"), fits[0]["labels"]
+    p = np.array([kstest(own, "uniform").pvalue for own in rank.T])
+    worst = int(p.argmin())
+    instead = sum("SAMPLED_INSTEAD" in fit["flags"] for fit in fits)
+    return [
+        f"{name}: {len(fits)} stars ({instead} sampled by NUTS instead); ranks of the truths: least p {p[worst]:.4f} "
+        f"({pretty(labels[worst])}) of {len(p)}, family-wise limit {LEVEL / len(p):.5f}; 68% intervals cover "
+        f"{covered(fits).mean():.1%}; rms pull "
+        f"{np.sqrt(np.mean(((column(fits, 'mean') - column(fits, 'truth')) / column(fits, 'std')) ** 2)):.2f}"
+    ]
+
+
+def repeat_lines(groups: list[Fits]) -> list[str]:
+    """Pulls between epochs of one star."""
+    pulls = []
+    for fits in groups:
+        for one, other in combinations(fits, 2):
+            off = np.subtract(one["mean"], other["mean"])
+            pulls.append(off / np.hypot(one["std"], other["std"]))
+    size = np.abs(pulls)
+    return [
+        f"repeats: {len(groups)} stars, {len(pulls)} pairs of epochs; rms pull {np.sqrt(np.mean(size**2)):.2f}, "
+        f"within 1: {np.mean(size < 1):.1%}, within 2: {np.mean(size < 2):.1%}"
+    ]
+
+
+def draw(physical: dict[str, Fits], ranks: dict[str, Fits], path: Path) -> None:
+    """Coverage per label of physical spectra, and the ranks of mocks."""
+    with plt.rc_context(STYLE):
+        drawn, (left, right) = plt.subplots(
+            1, 2, figsize=(13, 4.2), gridspec_kw={"width_ratios": [2.1, 1]}, layout="constrained"
+        )
+        shown = {name: fits for name, fits in physical.items() if name.split("-")[1] == "100"}
+        for name, fits in shown.items():
+            inside, labels, on = covered(fits), fits[0]["labels"], name.endswith("on")
+            place = np.arange(len(labels)) + (0.12 if on else -0.12)
+            words = "emulator error counted" if on else "not counted"
+            left.plot(place, inside.mean(axis=0), "o", ms=5, color=BLUE if on else ORANGE, label=words)
+            band = binom.ppf([LEVEL / 2 / len(labels), 1 - LEVEL / 2 / len(labels)], len(fits), SHARE) / len(fits)
+            left.axhspan(*band, color=PALE, alpha=0.25, lw=0)
+            left.set_xticks(range(len(labels)), [pretty(n) for n in labels], rotation=60, ha="right")
+            left.set_title(f"{len(fits)} held-out physical spectra, S/N 100; grey: family-wise 99%", loc="left")
+        left.axhline(SHARE, color=GREY, lw=0.8)
+        left.set_ylim(0, 1)
+        left.set_ylabel("68% intervals that cover the truth")
+        left.legend(loc="lower right")
+        for name, fits in ranks.items():
+            rank = np.sort(column(fits, "rank"), axis=0)
+            steps = (np.arange(len(rank)) + 1) / len(rank)
+            for i in range(rank.shape[1]):
+                right.plot(rank[:, i], steps - rank[:, i], lw=0.7, color=BLUE, alpha=0.5)
+            grid = np.linspace(0, 1, 200)
+            band = 3.0 * np.sqrt(grid * (1 - grid) / len(rank))
+            right.fill_between(grid, -band, band, color=PALE, alpha=0.3, lw=0)
+            right.set_title(f"{len(fits)} mocks, {name.split('-')[1]}: one line per label; grey: 3 sigma", loc="left")
+        right.axhline(0, color=GREY, lw=0.8)
+        right.set_xlabel("rank of the truth among the draws")
+        right.set_ylabel("share of stars minus rank")
+        drawn.savefig(path, dpi=130)

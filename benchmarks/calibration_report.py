@@ -92,7 +92,7 @@ def rank_lines(name: str, fits: Fits) -> list[str]:
     worst = int(p.argmin())
     instead = sum("SAMPLED_INSTEAD" in fit["flags"] for fit in fits)
     return [
-        f"{name}: {len(fits)} stars ({instead} sampled by NUTS instead); ranks of the truths: least p {p[worst]:.4f} "
+        f"{name}: {len(fits)} stars ({instead} sampled by HMC instead); ranks of the truths: least p {p[worst]:.4f} "
         f"({pretty(labels[worst])}) of {len(p)}, family-wise limit {LEVEL / len(p):.5f}; 68% intervals cover "
         f"{covered(fits).mean():.1%}; rms pull "
         f"{np.sqrt(np.mean(((column(fits, 'mean') - column(fits, 'truth')) / column(fits, 'std')) ** 2)):.2f}"

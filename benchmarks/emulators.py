@@ -1,4 +1,4 @@
-"""Which emulator? All networks on the same spectra for the same time: accuracy, cost, and what fits recover.
+"""Which emulator? All networks on the same spectra for the same time: accuracy and cost.
 
     python benchmarks/emulators.py --grid galah_pysme_stagger.h5 --output emulators --minutes 5
 
@@ -24,7 +24,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from emulators_report import figures, tables
-from mocks import fit_mock
 
 import bayne
 from bayne.emulators import Emulator
@@ -78,9 +77,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "training": PATCHES | {"optimiser": "adamw", "learning_rate": 3e-3},
     },
 }
-
-#: A fit needs thousands of spectra: where one takes longer than this (ms), none is tried.
-SLOW = 100.0
 
 #: Seconds over which the cost of a spectrum is measured.
 TIMED = 2.0
@@ -185,16 +181,7 @@ def derivatives(emulator: Emulator, path: Path) -> dict[str, Any]:
     }
 
 
-def recovery(emulator: Emulator, grid: Grid, stars: int) -> dict[str, Any]:
-    """Labels found minus true, and their errors, of test spectra with noise at S/N 100 that are fitted by MAP."""
-    rows = map(int, np.flatnonzero(grid.test)[:stars])
-    results, found = zip(*(fit_mock(emulator, grid, row, 100.0) for row in rows), strict=True)
-    difference, sigma = np.moveaxis(np.array(found), -1, 0).tolist()
-    seconds = statistics.median(result.diagnostics["seconds"] for result in results)
-    return {"names": grid.names, "difference": difference, "sigma": sigma, "seconds": seconds}
-
-
-def judge(name: str, result: dict[str, Any], grid: Grid, folder: Path, options: argparse.Namespace) -> None:
+def judge(name: str, result: dict[str, Any], folder: Path, options: argparse.Namespace) -> None:
     """What is measured of the emulators that were trained on all spectra; written as soon as it is known."""
     path = options.output / f"{name}.json"
     emulator = bayne.load_emulator(folder)
@@ -202,8 +189,6 @@ def judge(name: str, result: dict[str, Any], grid: Grid, folder: Path, options: 
         write(path, result, cost=cost(emulator))
     if options.derivatives and "derivatives" not in result:
         write(path, result, derivatives=derivatives(emulator, options.derivatives))
-    if options.recovery and "recovery" not in result and result["cost"]["forward"]["ms"] < SLOW:
-        write(path, result, recovery=recovery(emulator, grid, options.recovery))
 
 
 def attention(name: str, emulator: Emulator, grid: Grid, folder: Path) -> None:
@@ -241,7 +226,6 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="*", default=[0, 100, 300], type=int, help="training spectra, 0: all")
     parser.add_argument("--minutes", default=5.0, type=float, help="of one core, or of a GPU, for each training")
     parser.add_argument("--derivatives", type=Path, help="file of physical derivatives")
-    parser.add_argument("--recovery", default=10, type=int, help="stars to fit through each emulator; 0: none")
     parser.add_argument("--trained", nargs="*", default=[], metavar="NAME=FOLDER", help="emulators that are there")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
@@ -255,14 +239,14 @@ def main() -> None:
                 write(path, result, **trained(grid, variant, size, options.minutes, options.output / name))
                 print(f"{name}: MAE {result['errors']['mae']}, {result['seconds']:.0f} s", flush=True)
             if not size:
-                judge(name, result, grid, options.output / name, options)
+                judge(name, result, options.output / name, options)
     for given in options.trained:
         name, _, place = given.partition("=")
         result = read(options.output / f"{name}-all.json")
         if not result:
             told = described(bayne.load_emulator(place), Path(place))
             write(options.output / f"{name}-all.json", result, **told, spectra=int(grid.train.sum()))
-        judge(f"{name}-all", result, grid, Path(place), options)
+        judge(f"{name}-all", result, Path(place), options)
         attention(name, bayne.load_emulator(place), grid, options.output)
     results = {path.stem: read(path) for path in sorted(options.output.glob("*.json"))}
     versions = ", ".join(f"{p} {version(p)}" for p in ("bayne", "jax"))

@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from bayne.labels import pretty
 from bayne.report.answers import GOOD
 from bayne.report.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, STYLE
 
@@ -23,22 +22,17 @@ COLOURS = {
     "species": RED,
 }
 
-#: Labels of the atmosphere that the table of recovery has one by one, with their digits.
-ATMOSPHERE = {"teff": 0, "logg": 2, "fe_h": 2, "vmic": 2}
-
 Results = dict[str, dict[str, Any]]
 
 
 def tables(results: Results) -> list[str]:
-    """Markdown tables: accuracy by number of spectra; cost and derivatives; recovery."""
-    made = [_accuracy(results), _cost_table(complete(results))]
-    return [*made, _recovery_table(fitted(results))] if fitted(results) else made
+    """Markdown tables: accuracy by number of spectra; cost and derivatives."""
+    return [_accuracy(results), _cost_table(complete(results))]
 
 
 def figures(results: Results) -> dict[str, Figure]:
     """Figures by name."""
-    made = {"learning": _learning(results), "cost": _cost(complete(results))}
-    return made | ({"recovery": _recovery(fitted(results))} if fitted(results) else {})
+    return {"learning": _learning(results), "cost": _cost(complete(results))}
 
 
 def complete(results: Results) -> Results:
@@ -47,22 +41,12 @@ def complete(results: Results) -> Results:
     return dict(sorted(found.items(), key=lambda item: item[1]["errors"]["mae"]))
 
 
-def fitted(results: Results) -> Results:
-    """Of these, what stars were fitted through."""
-    return {name: result for name, result in complete(results).items() if "recovery" in result}
-
-
 def curves(results: Results) -> dict[str, list[dict[str, Any]]]:
     """Results of each variant by number of spectra; the variant that ends lowest comes first."""
     found: dict[str, list[dict[str, Any]]] = {}
     for name, result in sorted(results.items(), key=lambda item: item[1]["spectra"]):
         found.setdefault(name.rpartition("-")[0], []).append(result)
     return dict(sorted(found.items(), key=lambda item: (-item[1][-1]["spectra"], item[1][-1]["errors"]["mae"])))
-
-
-def scatter(difference: np.ndarray) -> np.ndarray:
-    """(l,) 1.4826 times the median absolute deviation of (n, l): the standard deviation, where it is a Gaussian."""
-    return 1.4826 * np.median(np.abs(difference - np.median(difference, axis=0)), axis=0)
 
 
 def _accuracy(results: Results) -> str:
@@ -91,22 +75,6 @@ def _cost_table(results: Results) -> str:
         told = [f"{np.median(known):.4f}", f"{np.mean(np.array(known) > GOOD):.2f}"] if known else ["", ""]
         rows.append([*row, f"{gradient['bytes'] / 1e6:.0f}", *told])
     return _table([*head, "correlation of derivatives, median", f"share above {GOOD:g}"], rows)
-
-
-def _recovery_table(results: Results) -> str:
-    head = ["emulator", *map(pretty, ATMOSPHERE), "[X/Fe], scatter", "scatter / stated error", "seconds per fit"]
-    rows = []
-    for name, result in results.items():
-        recovery = result["recovery"]
-        names, difference = recovery["names"], np.array(recovery["difference"])
-        bias, spread = np.median(difference, axis=0), scatter(difference)
-        pull = scatter(difference / np.array(recovery["sigma"]))
-        where = {label: names.index(label) for label in ATMOSPHERE}
-        elements = [i for i in range(len(names)) if i not in where.values()]
-        row = [name, *(f"{bias[i]:+.{ATMOSPHERE[k]}f} ± {spread[i]:.{ATMOSPHERE[k]}f}" for k, i in where.items())]
-        row += [f"{np.median(spread[elements]):.3f}", f"{np.median(pull):.2f}", f"{recovery['seconds']:.0f}"]
-        rows.append(row)
-    return _table(head, rows)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -161,33 +129,6 @@ def _cost(results: Results) -> Figure:
         _ticks(axes.yaxis, [0.001, 0.0015, 0.002, 0.003, 0.005, 0.007, 0.01, 0.015, 0.02, 0.03], axes.get_ylim())
         axes.set_xlabel("gradient of one spectrum (million operations)")
         axes.set_ylabel("mean |residual| on test spectra")
-    return figure
-
-
-def _recovery(results: Results) -> Figure:
-    """Scatter of every label, and in units of the error that the fit states."""
-    names = next(iter(results.values()))["recovery"]["names"]
-    with rc_context(STYLE):
-        figure = Figure(figsize=(11, 5.0))
-        upper, lower = figure.subplots(2, 1, sharex=True)
-        figure.subplots_adjust(left=0.065, right=0.835, top=0.97, bottom=0.13, hspace=0.08)
-        for k, (name, result) in enumerate(results.items()):
-            difference = np.array(result["recovery"]["difference"])
-            x = np.arange(len(names)) + 0.7 * ((k + 0.5) / len(results) - 0.5)
-            kelvins = np.where(np.array(names) == "teff", 1000.0, 1.0)
-            look = _look(name, result) | {"label": name}
-            look |= {"mfc": "none" if look["ls"] != "-" else look["color"], "ls": "none"}
-            upper.semilogy(x, scatter(difference) / kelvins, **look)
-            lower.semilogy(x, scatter(difference / np.array(result["recovery"]["sigma"])), **look)
-        lower.axhline(1, color=GREY, lw=0.9, ls="--", zorder=0)
-        for axes in (upper, lower):
-            for i in range(len(names) - 1):
-                axes.axvline(i + 0.5, color="#e6e6e6", lw=0.6, zorder=0)
-        upper.set_ylabel("scatter (1000 K, dex, km/s)")
-        lower.set_ylabel("scatter / stated error")
-        lower.set_xticks(range(len(names)), [pretty(name) for name in names], rotation=60, ha="right")
-        lower.set_xlim(-0.5, len(names) - 0.5)
-        upper.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 

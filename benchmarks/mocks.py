@@ -3,36 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-import bayne
 from bayne.emulators import Emulator
 from bayne.forward import observe, plan
 from bayne.instrument import load_instrument
 from bayne.spectrum import Spectrum, make_arm
-from bayne.training import Grid
-
-
-def fit_mock(
-    emulator: Emulator, grid: Grid, row: int, snr: float, **options: Any
-) -> tuple[bayne.FitResult, np.ndarray]:
-    """Fit (``method="map"``) of a row of a grid, observed with all arms of HERMES, and the errors of the labels.
-
-    Returns
-    -------
-    tuple
-        The result, and (l, 2): found minus true value of every label of the grid, and its stated error.
-    """
-    arms = ("blue", "green", "red", "infrared")
-    star = hermes_mock(emulator, grid.flux[row], arms=arms, rv=15.0, vsini=12.0, snr=snr, seed=row)
-    result = bayne.fit_star(star, emulator, method="map", **options)
-    where = [result.names.index(name) for name in grid.names]
-    sigma = np.sqrt(np.diag(result.fisher_covariance))[where]
-    return result, np.stack([result.map[where] - grid.labels[row], sigma], axis=-1)
 
 
 def hermes_mock(

@@ -76,7 +76,7 @@ SENTENCES: dict[Flag, str] = {
     Flag.BROADENING_REPLACED: "The network has a broadening label of its own: the operator it stands for was left off.",
     Flag.MAP_ONLY: "Only the maximum was computed: errors are the Cramér-Rao bound.",
     Flag.OUTLIERS_REMOVED: "Pixels far from any model were left out: wrong or missing lines, sky lines, cosmic rays.",
-    Flag.SAMPLED_INSTEAD: "Importance sampling could not be trusted for this star: NUTS was run.",
+    Flag.SAMPLED_INSTEAD: "Importance sampling could not be trusted for this star: Hamiltonian Monte Carlo was run.",
     Flag.NO_PIXELS: "No usable pixel is left after masking.",
     Flag.NO_OVERLAP: "The spectrum does not meet the emulator's wavelengths.",
     Flag.OUTSIDE_DOMAIN: "The best fit lies on the edge of the emulator's domain: the star is probably outside.",

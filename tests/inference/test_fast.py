@@ -113,7 +113,7 @@ def test_a_star_gets_the_posterior_of_nuts(method, star, fit, sampled):
             assert one["std"] / other["std"] == pytest.approx(1, abs=0.12), one["label"]
 
 
-def test_where_weights_cannot_be_trusted_nuts_takes_over_and_a_flag_says_so(star, fit, monkeypatch):
+def test_where_weights_cannot_be_trusted_hmc_takes_over_and_a_flag_says_so(star, fit, monkeypatch):
     monkeypatch.setattr(fast, "KHAT_MAX", -10.0)
     result = fit(star, "fast", free=("rv",), fixed={"mg_fe": 0.15, "logg": 4.3})
     assert Flag.SAMPLED_INSTEAD in result.flags

@@ -80,8 +80,9 @@ def fit_star(
         From `load_emulator`.
     method
         ``"nuts"``: the posterior by NUTS; ``"hmc"``: by Hamiltonian Monte Carlo with trajectories of random length;
-        ``"fast"``: by importance sampling, or by NUTS where that cannot be trusted (a flag tells); ``"laplace"``: a
-        Gaussian at the maximum, cut to the domain; ``"map"``: the maximum, with the Cramér-Rao bound as error.
+        ``"fast"``: by importance sampling, or by ``"hmc"`` where that cannot be trusted (a flag tells);
+        ``"laplace"``: a Gaussian at the maximum, cut to the domain; ``"map"``: the maximum, with the Cramér-Rao bound
+        as error.
     instrument
         Profile name or `Instrument`: gives the LSF of arms that have none, and the continuum's order.
     resolution
@@ -331,5 +332,5 @@ def _posterior(
             Flag.SAMPLED_INSTEAD, f"Importance sampling: k-hat {answer.khat:.2f}, effective draws {answer.ess:.0f}."
         )
     u, _, _ = optimise(static, arrays, prior, from_box(prior, x)[None], FIRST_STEPS, True)
-    draw = chains(static, arrays, prior, u[0], key, "hmc" if settings.method == "hmc" else "nuts")
+    draw = chains(static, arrays, prior, u[0], key, "nuts" if settings.method == "nuts" else "hmc")
     return draw.values, draw.stats, fisher, covariance

@@ -124,7 +124,7 @@ class FitResult:
 
     @property
     def has_chains(self) -> bool:
-        """Whether the draws are those of ``"nuts"``, of ``"hmc"``, or of ``"fast"`` that had to hand over to NUTS."""
+        """Whether the draws are those of ``"nuts"``, of ``"hmc"``, or of ``"fast"`` that had to hand over to it."""
         return "sample_stats" in self.idata and "diverging" in self.idata.sample_stats
 
     def draws(self, name: str) -> FloatArray:

@@ -34,10 +34,8 @@ SHOWN = {"teff": 0, "logg": 2, "fe_h": 2, "vmic": 2}
 
 def lines(found: Comparison) -> list[str]:
     """Markdown: bias ± scatter of the atmosphere, scatter of the abundances, pulls, cost."""
-    made = [
-        "| emulator | Teff | log g | [Fe/H] | v mic | [X/Fe], scatter | rms pull | median pull | chi² | s per fit |"
-    ]
-    made.append("|" + " --- |" * 10)
+    head = "| emulator | Teff | log g | [Fe/H] | v mic | [X/Fe], scatter | pull: rms, median | chi² | s per fit |"
+    made = [head, "|" + " --- |" * 9]
     table, ratios = found.table, [name for name in found.labels if name.endswith("_fe")]
     for row in found.summary:
         own = table[table["emulator"] == row["emulator"]]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .common import Level, Overwrite, Seed, console, set_up
-from .train import Output, prepare, progress
+from .train import prepare, progress
 
 
 def compile(
     emulator: Annotated[str, typer.Argument(help="Name of one that is shipped, or a folder.", show_default=False)],
     instrument: Annotated[str, typer.Argument(help="Name of a profile, such as hermes.", show_default=False)],
     *,
-    output: Output,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the emulator.", show_default=False)],
     error: Annotated[float, typer.Option(help="Error in flux that truncating the basis may make.")] = 5e-4,
     seed: Seed = 0,
     overwrite: Overwrite = False,

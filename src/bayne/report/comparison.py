@@ -142,12 +142,12 @@ def _differences(comparison: Comparison) -> str:
 
 
 def _rows(comparison: Comparison) -> Iterable[Row | str]:
-    found = comparison.table
+    found, known = comparison.table, np.isfinite(comparison.truth).any()
     for label in comparison.labels:
         own = found[found["label"] == label]
         yield f"{pretty(label)} ({own['unit'][0]})" if own["unit"][0] else pretty(label)
         digits = 1 if label == "teff" else 3
-        for row in own:
+        for row in own if known else own[own["emulator"] != comparison.reference]:
             columns = (("difference", digits), ("scatter", digits), ("rms_sigma", 2), ("std_ratio", 2))
             truth = (("bias", digits), ("truth_scatter", digits), ("rms_pull", 2))
             cells = [("", number(row[name], places)) for name, places in (*columns, *truth)]

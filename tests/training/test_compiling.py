@@ -13,7 +13,7 @@ from bayne.forward import observe, plan
 from bayne.instrument import Instrument, InstrumentArm
 from bayne.spectrum import GaussianLSF, Spectrum, make_arm
 from bayne.training import compiling
-from toy import LOWER, UPPER, card, erring_emulator, toy_emulator
+from toy import LOWER, UPPER, erring_emulator, toy_emulator
 
 
 def instrument(resolution=25_000.0, wavelength=(5000.0, 5140.0)):
@@ -82,11 +82,12 @@ def test_only_the_wavelengths_of_the_instrument_are_kept(teacher):
 
 def test_a_sharp_teacher_becomes_as_sharp_as_the_instrument_needs(labels):
     """Observed with the instrument, both give the same spectrum."""
-    sharp = replace(toy_emulator(), card=card(resolution=30_000.0))
+    sharp = erring_emulator()
     known = instrument(resolution=8_000.0)
     compiled = bayne.compile(sharp, known, error=1e-4)
     assert compiled.resolution == pytest.approx(8_000 * compiling.SHARPER)
     assert compiled.wavelength.size < 0.8 * sharp.wavelength.size
+    assert compiled.error.basis.shape == (len(sharp.error.basis), compiled.wavelength.size)
     wave = np.arange(5006.0, 5028.0, 0.1)
     arm = make_arm(wave, np.ones(wave.size), error=np.ones(wave.size), lsf=GaussianLSF(wave / 8_000))
     star = Spectrum((arm,), frame="rest", id="x")

@@ -143,20 +143,16 @@ def _target(emulator: Emulator, profile: Instrument) -> Target:
         one = np.ones(wave.size)
         arms.append(make_arm(wave, one, error=one, name=str(k), lsf=GaussianLSF(wave / resolution)))
     made = plan(Spectrum(tuple(arms), frame="rest", id=profile.name), emulator, 0.0, margin=0.0)
-    at_rest = (jnp.asarray(value, jnp.float64) for value in (0.0, 0.0, 0.0, 1.0))
-    carried = jax.jit(lambda arrays, flux: observe(made.static, arrays, flux, *at_rest))
-
-    def carry(flux: np.ndarray) -> np.ndarray:
-        found = np.asarray(carried(made.arrays, jnp.asarray(flux)))
-        return np.concatenate(
-            [
-                row[: arm.wavelength.size][used[: arm.wavelength.size]]
-                for row, used, arm in zip(found, made.used, arms, strict=True)
-            ]
-        ).T
-
-    kept = [arm.wavelength[used[: arm.wavelength.size]] for arm, used in zip(arms, made.used, strict=True)]
-    return Target(np.concatenate(kept), resolution, carry)
+    at_rest = [jnp.asarray(value, jnp.float64) for value in (0.0, 0.0, 0.0, 1.0)]
+    observed = jax.jit(lambda arrays, flux: observe(made.static, arrays, flux, *at_rest))
+    wavelength = np.zeros(made.used.shape)
+    for row, arm in zip(wavelength, arms, strict=True):
+        row[: arm.wavelength.size] = arm.wavelength
+    return Target(
+        wavelength[made.used],
+        resolution,
+        lambda flux: np.asarray(observed(made.arrays, jnp.asarray(flux)))[made.used].T,
+    )
 
 
 @double
@@ -234,6 +230,7 @@ def _basis(flux: np.ndarray, error: float) -> tuple[FloatArray, FloatArray, Floa
     y = (y - mean) * scale
     square, left = np.linalg.eigh(y @ y.T)
     order = np.argsort(square)[::-1][: min(MAX_RANK, len(flux) // 2)]
+    order = order[square[order] > 1e-12 * square.max()]  # what is left of a short basis is rounding
     basis = (left[:, order].T @ y) / np.sqrt(square[order])[:, None]
     some = slice(None, None, max(1, len(flux) // 200))
 

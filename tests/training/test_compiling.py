@@ -59,6 +59,7 @@ def test_labels_domain_and_wavelengths_are_the_teachers(teacher, compiled):
     np.testing.assert_array_equal(compiled.lower, teacher.lower)
     np.testing.assert_array_equal(compiled.wavelength, teacher.wavelength)
     assert compiled.card.name == "toy-toy-spectrograph"
+    assert compiled.teacher is teacher
     assert compiled.resolution == teacher.resolution
 
 

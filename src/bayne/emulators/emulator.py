@@ -61,6 +61,9 @@ class Emulator:
         Labels, domain, resolution, provenance.
     error
         The emulator's own error; None where it was never measured.
+    teacher
+        What the emulator was distilled from, for checks of the posteriors; None where it was not, or was read from a
+        file.
     """
 
     network: Network
@@ -68,6 +71,7 @@ class Emulator:
     wavelength: FloatArray
     card: Card
     error: ErrorModel | None = None
+    teacher: Emulator | None = None
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -182,7 +186,7 @@ class Emulator:
         error = self.error
         if error is not None:
             error = replace(error, basis=error.basis[:, keep], sigma=error.sigma[keep])
-        return Emulator(network, params, wavelength, self.card, error)
+        return Emulator(network, params, wavelength, self.card, error, self.teacher)
 
     def _checked(self, labels: ArrayLike) -> FloatArray:
         x = np.asarray(labels, dtype=np.float64)

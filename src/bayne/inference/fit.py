@@ -22,6 +22,7 @@ from ..likelihood import Problem, best_continuum, build, padded, reach, with_emu
 from ..precision import double
 from ..spectrum import C_KMS, FloatArray, Spectrum, within
 from . import diagnose
+from .check import MAX_SHIFT, teacher_shift
 from .fast import importance
 from .optimise import from_box, optimise, to_box
 from .outcome import finish, give_up
@@ -179,6 +180,13 @@ def _fit(spectrum: Any, emulator: Emulator, settings: Settings, id: str | None) 
             Flag.NOT_CONVERGED, f"The optimiser stopped {np.sqrt(decrement):.1f} sigma from where it was heading."
         )
     draws, stats, fisher, covariance = _posterior(problem, theta, settings, ready.spectrum.id, verdict)
+    if emulator.teacher is not None and settings.method != "map":
+        shift = teacher_shift(problem, emulator.teacher, ready, settings, draws)
+        verdict.numbers["teacher_shift"] = shift
+        if shift > MAX_SHIFT:
+            verdict.raise_flag(
+                Flag.TEACHER_DIFFERS, f"{emulator.teacher.card.name} would move the labels by {shift:.1f} sigma (rms)."
+            )
     clock["posterior"] = time.perf_counter()
     if "diverging" in stats:
         diagnose.judge_chains(verdict, problem.static.names, draws, stats, MAX_TREE_DEPTH)

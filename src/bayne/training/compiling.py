@@ -88,7 +88,8 @@ def compile(
     Returns
     -------
     Emulator
-        Named ``<teacher>-<instrument>``.
+        Named ``<teacher>-<instrument>``. While it is in memory it knows its teacher: fits then ask the teacher at a few
+        draws, and tell in ``result.diagnostics["teacher_shift"]`` and by a flag how far its posterior is.
 
     Raises
     ------
@@ -101,7 +102,7 @@ def compile(
     folder = cache_folder() / "compiled" / _digest(emulator, profile, error, seed)
     if not (folder / "card.json").exists():
         save_emulator(_distil(emulator, profile, error, seed, tell), folder)
-    return load_emulator(folder)
+    return replace(load_emulator(folder), teacher=emulator)
 
 
 def _digest(emulator: Emulator, profile: Instrument, error: float, seed: int) -> str:

@@ -29,9 +29,14 @@ Fits = list[dict[str, Any]]
 def figure(folder: Path, origin: str) -> None:
     """Write ``tables.md`` and ``calibration.png`` from the fits in a folder, and print the tables."""
     groups: dict[str, Fits] = {}
+    failed = 0
     for path in sorted(folder.glob("*-*.json")):
-        groups.setdefault(path.stem.rpartition("-")[0], []).append(json.loads(path.read_text()))
-    lines = [origin, ""]
+        told = json.loads(path.read_text())
+        if np.isfinite(told["mean"]).all():
+            groups.setdefault(path.stem.rpartition("-")[0], []).append(told)
+        else:
+            failed += 1
+    lines = [f"{origin}; {failed} fits without a posterior", ""]
     physical = {name: fits for name, fits in groups.items() if name.startswith("physical-")}
     if physical:
         lines += coverage_table(physical)
@@ -114,35 +119,56 @@ def repeat_lines(groups: list[Fits]) -> list[str]:
 
 
 def draw(physical: dict[str, Fits], ranks: dict[str, Fits], path: Path) -> None:
-    """Coverage per label of physical spectra, and the ranks of mocks."""
+    """Coverage per label of physical spectra, and the ranks of mocks: as many panels as there is something to show."""
+    shown = {name: fits for name, fits in physical.items() if name.split("-")[1] == "100"}
+    wanted = [bool(shown), bool(ranks)]
     with plt.rc_context(STYLE):
-        drawn, (left, right) = plt.subplots(
-            1, 2, figsize=(13, 4.2), gridspec_kw={"width_ratios": [2.1, 1]}, layout="constrained"
+        drawn, panels = plt.subplots(
+            1,
+            sum(wanted),
+            figsize=(9.0 * wanted[0] + 4.5 * wanted[1], 4.0),
+            gridspec_kw={"width_ratios": [w for w, there in zip((2, 1), wanted, strict=True) if there]},
+            layout="constrained",
+            squeeze=False,
         )
-        shown = {name: fits for name, fits in physical.items() if name.split("-")[1] == "100"}
-        for name, fits in shown.items():
-            inside, labels, on = covered(fits), fits[0]["labels"], name.endswith("on")
-            place = np.arange(len(labels)) + (0.12 if on else -0.12)
-            words = "emulator error counted" if on else "not counted"
-            left.plot(place, inside.mean(axis=0), "o", ms=5, color=BLUE if on else ORANGE, label=words)
-            band = binom.ppf([LEVEL / 2 / len(labels), 1 - LEVEL / 2 / len(labels)], len(fits), SHARE) / len(fits)
-            left.axhspan(*band, color=PALE, alpha=0.25, lw=0)
-            left.set_xticks(range(len(labels)), [pretty(n) for n in labels], rotation=60, ha="right")
-            left.set_title(f"{len(fits)} held-out physical spectra, S/N 100; grey: family-wise 99%", loc="left")
-        left.axhline(SHARE, color=GREY, lw=0.8)
-        left.set_ylim(0, 1)
-        left.set_ylabel("68% intervals that cover the truth")
-        left.legend(loc="lower right")
-        for name, fits in ranks.items():
-            rank = np.sort(column(fits, "rank"), axis=0)
-            steps = (np.arange(len(rank)) + 1) / len(rank)
-            for i in range(rank.shape[1]):
-                right.plot(rank[:, i], steps - rank[:, i], lw=0.7, color=BLUE, alpha=0.5)
-            grid = np.linspace(0, 1, 200)
-            band = 3.0 * np.sqrt(grid * (1 - grid) / len(rank))
-            right.fill_between(grid, -band, band, color=PALE, alpha=0.3, lw=0)
-            right.set_title(f"{len(fits)} mocks, {name.split('-')[1]}: one line per label; grey: 3 sigma", loc="left")
-        right.axhline(0, color=GREY, lw=0.8)
-        right.set_xlabel("rank of the truth among the draws")
-        right.set_ylabel("share of stars minus rank")
+        if shown:
+            _coverage(panels[0, 0], shown)
+        if ranks:
+            _ranks(panels[0, -1], ranks)
         drawn.savefig(path, dpi=130)
+
+
+def _coverage(axes: Any, shown: dict[str, Fits]) -> None:
+    for name, fits in shown.items():
+        inside, labels, on = covered(fits), fits[0]["labels"], name.endswith("on")
+        place = np.arange(len(labels)) + (0.12 if on else -0.12)
+        words = f"emulator error {'counted' if on else 'not counted'}: {len(fits)} spectra"
+        axes.plot(place, inside.mean(axis=0), "o", ms=5, color=BLUE if on else ORANGE, label=words)
+        axes.axhline(inside.mean(), color=BLUE if on else ORANGE, lw=0.9, ls="--")
+        if on:
+            band = binom.ppf([LEVEL / 2 / len(labels), 1 - LEVEL / 2 / len(labels)], len(fits), SHARE) / len(fits)
+            axes.axhspan(*band, color=PALE, alpha=0.3, lw=0)
+        axes.set_xticks(
+            range(len(labels)), [pretty(n) for n in labels], rotation=60, ha="right", rotation_mode="anchor"
+        )
+    axes.set_xlim(-0.7, len(labels) - 0.3)
+    axes.axhline(SHARE, color=GREY, lw=0.8)
+    axes.set_ylim(0, 1)
+    axes.set_ylabel("68% intervals that cover the truth")
+    axes.set_title("Held-out physical spectra, S/N 100; dashed: all labels; grey: family-wise 99%, counted", loc="left")
+    axes.legend(loc="lower left")
+
+
+def _ranks(axes: Any, ranks: dict[str, Fits]) -> None:
+    for name, fits in ranks.items():
+        rank = np.sort(column(fits, "rank"), axis=0)
+        steps = (np.arange(len(rank)) + 1) / len(rank)
+        for own in rank.T:
+            axes.plot(own, steps - own, lw=0.7, color=BLUE, alpha=0.5)
+        grid = np.linspace(0, 1, 200)
+        band = 3.0 * np.sqrt(grid * (1 - grid) / len(rank))
+        axes.fill_between(grid, -band, band, color=PALE, alpha=0.3, lw=0)
+        axes.set_title(f"{len(fits)} mocks, {name.split('-')[1]}: one line per label; grey: 3 sigma", loc="left")
+    axes.axhline(0, color=GREY, lw=0.8)
+    axes.set_xlabel("rank of the truth among the draws")
+    axes.set_ylabel("share of stars minus rank")

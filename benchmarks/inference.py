@@ -5,6 +5,10 @@
 Stars are drawn inside the emulator's domain with S/N from 20 to 300, observed with HERMES, and fitted by both methods.
 Every star leaves a JSON file, so that an interrupted run goes on where it stopped. Then the stars go through
 `fit_batch` together. ``fast`` runs twice per star, so that its second time holds no compilation; NUTS once.
+
+``--plain`` stars are also sampled by NumPyro's NUTS as it comes, on the same likelihood and priors: one chain from the
+maximum, labels in their units, mass matrix adapted, no tabulated Gram matrix. ``--classical`` fits them by
+`scipy.optimize.curve_fit` with the finite differences of a Payne network.
 """
 
 from __future__ import annotations
@@ -17,17 +21,28 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import arviz as az
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro
+import numpyro.distributions as dist
 from mocks import hermes_mock
+from numpyro.infer import MCMC, NUTS, init_to_value
 
 import bayne
 from bayne.emulators import Emulator
-from bayne.inference import fast
+from bayne.inference import fast, fit
+from bayne.inference.batch import bound_settings
+from bayne.inference.classic import least_squares
 from bayne.labels import over_hydrogen
+from bayne.likelihood import log_like
 from bayne.spectrum import Spectrum
+
+#: Warm-up and kept draws of NumPyro's NUTS as it comes.
+PLAIN = (300, 300)
 
 #: Signal-to-noise ratios of the first and the last star, and scatter of abundances about solar ratios (dex).
 SNR, SCATTER = (20.0, 300.0), 0.15
@@ -71,6 +86,48 @@ def measure(star: Spectrum, emulator: Emulator, method: str, path: Path) -> dict
     }
     path.write_text(json.dumps(told, indent=1))
     return told
+
+
+def plain(star: Spectrum, emulator: Emulator, path: Path) -> dict[str, Any]:
+    """Seconds and least effective number of draws of NumPyro's NUTS; taken from `path` if they are there."""
+    if path.exists():
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
+    with patch.object(fit, "_posterior", wraps=fit._posterior) as spy:
+        bayne.fit_star(star, emulator, method="map")
+    problem, theta = spy.call_args.args[:2]
+
+    def model(arrays: Any, prior: Any) -> None:
+        x = numpyro.sample("x", dist.Uniform(prior.lower, prior.upper).to_event(1))
+        numpyro.factor("likelihood", log_like(problem.static, arrays, x) + prior.log_density(x))
+
+    with jax.enable_x64(True):
+        kernel = NUTS(model, init_strategy=init_to_value(values={"x": jnp.asarray(theta)}))
+        chain = MCMC(kernel, num_warmup=PLAIN[0], num_samples=PLAIN[1], progress_bar=False)
+        start, busy = time.perf_counter(), time.process_time()
+        chain.run(jax.random.key(0), problem.arrays, problem.prior, extra_fields=("num_steps",))
+        draws = np.asarray(chain.get_samples()["x"])
+        steps = np.asarray(chain.get_extra_fields()["num_steps"])
+    ess = [float(az.ess(column[None])) for column in draws.T]
+    told = {
+        "seconds": time.perf_counter() - start,
+        "core_seconds": time.process_time() - busy,
+        "ess": min(ess),
+        "steps": float(steps.mean()),
+    }
+    path.write_text(json.dumps(told, indent=1))
+    return told
+
+
+def against_plain(rows: list[tuple[dict[str, Any], dict[str, Any]]]) -> str:
+    """Sentence: seconds per effective draw, NumPyro as it comes over `fast`."""
+    factor = [p["seconds"] / p["ess"] / (q["seconds"] / q["ess"]) for q, p in rows]
+    each = ", ".join(
+        f"{p['seconds']:.0f} s for {p['ess']:.0f} ({p['steps']:.0f} gradients per draw) against {q['seconds']:.1f} s "
+        f"for {q['ess']:.0f}"
+        for q, p in rows
+    )
+    return f"NumPyro's NUTS as it comes, seconds per effective draw over those of fast: {min(factor):.0f} ({each})."
 
 
 def compared(pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[str]:
@@ -118,6 +175,8 @@ def main() -> None:
     parser.add_argument("--arms", nargs="+", default=["red"], help="arms of HERMES")
     parser.add_argument("--stars", type=int, default=12)
     parser.add_argument("--methods", nargs="+", default=["fast", "nuts"], choices=["fast", "nuts"])
+    parser.add_argument("--plain", type=int, default=0, help="stars to sample by NumPyro's NUTS as it comes")
+    parser.add_argument("--classical", help="Payne network for least squares")
     parser.add_argument("--output", type=Path, required=True, help="folder")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
@@ -134,6 +193,16 @@ def main() -> None:
     lines[0] += f"{'+'.join(options.arms)}, {found['fast'][0]['diagnostics']['n_pixels']:.0f} pixels"
     if "nuts" in found:
         lines += ["", *compared(list(zip(found["fast"], found["nuts"], strict=True)))]
+    if options.plain:
+        told = [
+            plain(star, emulator, options.output / f"{i}-plain.json")
+            for i, star in enumerate(observed[: options.plain])
+        ]
+        lines += ["", against_plain(list(zip(found["fast"], told, strict=False)))]
+    if options.classical:
+        network = bayne.load_emulator(options.classical)
+        seconds = [least_squares(star, network, bound_settings("map", {})).seconds for star in observed]
+        lines += ["", f"scipy's curve_fit with {options.classical}: {np.median(seconds):.1f} s per star."]
     start = time.perf_counter()
     bayne.fit_batch(observed, emulator)
     spent = (time.perf_counter() - start) / len(observed)

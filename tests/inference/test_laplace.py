@@ -47,3 +47,15 @@ def test_walls_cut_as_rejection_does() -> None:
     np.testing.assert_allclose(found.mean(axis=0), exact.mean(axis=0), atol=0.08)
     np.testing.assert_allclose(found.std(axis=0), exact.std(axis=0), rtol=0.08)
     assert np.all(found @ wall[0][0] <= 0.2 + 1e-9)
+
+
+def test_a_centre_behind_a_wall_by_a_hair_is_brought_back() -> None:
+    """The optimiser may end there; draws are those of the half of a Gaussian."""
+    many = np.array([[1.0, 0.0], [0.9, 0.1], [0.8, -0.1]])
+    wall = (many, np.full(3, -1e-4))
+    box = np.full(2, 50.0)
+    found = laplace(np.eye(2), np.zeros(2), -box, box, wall, seed=1).reshape(-1, 2)
+    exact = np.random.default_rng(2).normal(size=(400_000, 2))
+    exact = exact[np.all(exact @ many.T <= 0, axis=1)]
+    np.testing.assert_allclose(found.mean(axis=0), exact.mean(axis=0), atol=0.08)
+    assert np.all(found @ many.T <= 1e-9)

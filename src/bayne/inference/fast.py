@@ -16,7 +16,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_t
 
 from ..forward import Arrays
-from ..likelihood import Prior, Static, jitter_variance, log_like, tabulate
+from ..likelihood import Prior, Static, log_like
 from ..spectrum import FloatArray
 from .sample import CHAINS, DRAWS, Draws
 
@@ -95,13 +95,12 @@ def importance(
     Parameters
     ----------
     static, arrays, prior
-        The problem.
+        The problem; with what `tabulate` adds, draws cost less.
     theta, covariance
         (n,) maximum of the posterior and (n, n) covariance there.
     key
         JAX random key.
     """
-    arrays = jax.jit(tabulate)(arrays, jitter_variance(static, arrays, prior.upper))
     marginals = _profiles(static, arrays, prior, jnp.asarray(theta), jnp.asarray(covariance))
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
     n = theta.size

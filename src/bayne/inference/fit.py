@@ -18,7 +18,16 @@ from ..flags import Flag
 from ..forward import TooSharp
 from ..information import fisher_matrix
 from ..instrument import Instrument
-from ..likelihood import Problem, best_continuum, build, padded, reach, with_emulator_error
+from ..likelihood import (
+    Problem,
+    best_continuum,
+    build,
+    jitter_variance,
+    padded,
+    reach,
+    tabulate,
+    with_emulator_error,
+)
 from ..precision import double
 from ..spectrum import C_KMS, FloatArray, Spectrum, within
 from . import diagnose
@@ -332,7 +341,8 @@ def _posterior(
         draws = laplace(ridge, theta, np.asarray(prior.lower), np.asarray(prior.upper), (walls[0], walls[1]), seed)
         return draws, {}, fisher, covariance
     if settings.method == "fast":
-        answer = importance(static, arrays, prior, theta, covariance, key)
+        table = jax.jit(tabulate)(arrays, jitter_variance(static, arrays, prior.upper))
+        answer = importance(static, table, prior, theta, covariance, key)
         verdict.numbers |= {"khat": answer.khat, "ess_weights": answer.ess}
         if answer.reliable:
             return answer.draws.values, answer.draws.stats, fisher, covariance

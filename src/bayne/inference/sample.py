@@ -218,9 +218,9 @@ def laplace(
     Parameters
     ----------
     precision, centre
-        (n, n) and (n,) of the Gaussian; the centre lies inside the domain.
+        (n, n) and (n,) of the Gaussian; the centre lies inside the box.
     lower, upper, walls
-        The box, and ``a @ x <= b``.
+        The box, and ``a @ x <= b``; the centre may lie behind a wall by a hair.
     seed
         Of the random numbers.
     """
@@ -237,7 +237,8 @@ def laplace(
             moving = np.abs(line) > 1e-12 * width
             ends = np.stack([lower - x, upper - x])[..., moving] / line[moving]
             low, high = ends.min(0).max(-1), ends.max(0).min(-1)
-            speed, room = a[:, felt] @ line[felt], b - x[:, felt] @ a[:, felt].T
+            # walls give way to the optimiser by a hair: what lies behind one can only come back
+            speed, room = a[:, felt] @ line[felt], np.maximum(b - x[:, felt] @ a[:, felt].T, 0.0)
             positive, negative = speed > 1e-12, speed < -1e-12
             high = np.minimum(high, np.min(room[:, positive] / speed[positive], axis=1, initial=np.inf))
             low = np.maximum(low, np.max(room[:, negative] / speed[negative], axis=1, initial=-np.inf))

@@ -39,7 +39,7 @@ def figure(folder: Path, origin: str) -> None:
     lines = [f"{origin}; {failed} fits without a posterior", ""]
     physical = {name: fits for name, fits in groups.items() if name.startswith("physical-")}
     if physical:
-        lines += coverage_table(physical)
+        lines += [*coverage_table(physical), "", *recovery_lines(physical)]
     ranks = {name: fits for name, fits in groups.items() if name.startswith("mocks-")}
     for name, fits in ranks.items():
         lines += ["", *rank_lines(name, fits)]
@@ -87,6 +87,21 @@ def coverage_table(groups: dict[str, Fits]) -> list[str]:
             f"{high:.1%} | {np.sqrt(np.mean(pull**2)):.2f} | {', '.join(off) or 'none'} | {np.median(wide):.2f} (least "
             f"{wide.min():.3f}, {pretty(labels[int(wide.argmin())])}) |"
         )
+    return lines
+
+
+def recovery_lines(groups: dict[str, Fits]) -> list[str]:
+    """Markdown: median ± 1.48 times the median absolute deviation of mean minus truth."""
+    lines = ["| S/N, emulator error | Teff | log g | [Fe/H] | v mic | [X/Fe], scatter |", "|---|---|---|---|---|---|"]
+    for name, fits in sorted(groups.items(), key=lambda item: float(item[0].split("-")[1])):
+        _, snr, counted = name.split("-")
+        labels, error = fits[0]["labels"], column(fits, "mean") - column(fits, "truth")
+        bias = np.median(error, axis=0)
+        spread = 1.4826 * np.median(np.abs(error - bias), axis=0)
+        where = {label: labels.index(label) for label in ("teff", "logg", "fe_h", "vmic")}
+        cells = [f"{bias[i]:+.{d}f} ± {spread[i]:.{d}f}" for i, d in zip(where.values(), (0, 2, 2, 2), strict=True)]
+        ratios = [i for i, label in enumerate(labels) if label.endswith("_fe")]
+        lines.append(f"| {snr}, {counted} | {' | '.join(cells)} | {np.median(spread[ratios]):.3f} |")
     return lines
 
 

@@ -20,6 +20,9 @@ from bayne.report.style import BLUE, GREY, ORANGE, PALE, STYLE
 #: Share of a central interval, its ends, and the probability at which a family of tests may fail by chance.
 SHARE, ENDS, LEVEL = 0.6827, (0.15866, 0.84134), 0.01
 
+#: Stars below this have strong molecular bands (K).
+COOL = 4800.0
+
 #: Bootstrap samples of the spectra.
 SAMPLES = 4000
 
@@ -39,7 +42,7 @@ def figure(folder: Path, origin: str) -> None:
     lines = [f"{origin}; {failed} fits without a posterior", ""]
     physical = {name: fits for name, fits in groups.items() if name.startswith("physical-")}
     if physical:
-        lines += [*coverage_table(physical), "", *recovery_lines(physical)]
+        lines += [*coverage_table(physical), "", *recovery_lines(physical), "", *part_lines(physical)]
     ranks = {name: fits for name, fits in groups.items() if name.startswith("mocks-")}
     for name, fits in ranks.items():
         lines += ["", *rank_lines(name, fits)]
@@ -103,6 +106,23 @@ def recovery_lines(groups: dict[str, Fits]) -> list[str]:
         ratios = [i for i, label in enumerate(labels) if label.endswith("_fe")]
         lines.append(f"| {snr}, {counted} | {' | '.join(cells)} | {np.median(spread[ratios]):.3f} |")
     return lines
+
+
+def part_lines(groups: dict[str, Fits]) -> list[str]:
+    """Coverage and pulls of parts of all fits that count the emulator's error."""
+    fits = [fit for name, group in groups.items() if name.endswith("on") for fit in group]
+    if not fits:
+        return []
+    cool = column(fits, "truth")[:, fits[0]["labels"].index("teff")] < COOL
+    bad = np.array([not fit["ok"] for fit in fits])
+    pull = (column(fits, "mean") - column(fits, "truth")) / column(fits, "std")
+    parts = {f"below {COOL:.0f} K": cool, f"above {COOL:.0f} K": ~cool, "with a bad flag": bad}
+    return [
+        f"{name}: {own.sum()} fits, 68% intervals cover {covered(fits)[own].mean():.1%}, rms pull "
+        f"{np.sqrt(np.mean(pull[own] ** 2)):.2f}"
+        for name, own in parts.items()
+        if own.any()
+    ]
 
 
 def rank_lines(name: str, fits: Fits) -> list[str]:

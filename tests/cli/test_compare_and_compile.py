@@ -34,6 +34,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         seen.update(options, ids=[s.id for s in spectra], emulators=list(emulators))
         value, std, chi2 = np.array([[5400.0], [5500.0]]), np.full((2, 1), 50.0), np.array([1.0, 1.1])
         names = [*emulators, "b (least squares)"]
+        chi2[1] = np.nan if seen.get("fails") else 1.1
         answers = {
             n: Answers(value + 10 * i, std, np.array([True, True]), chi2, np.array([2.0, 3.0]), ("", ""))
             for i, n in enumerate(names)
@@ -65,6 +66,13 @@ def test_compare_writes_page_and_table(run: Run, given: dict[str, Any], tmp_path
     assert refused.exit_code == 1
     assert "--overwrite" in refused.stderr
     assert run("compare", *words, "--overwrite").exit_code == 0
+
+
+def test_a_star_without_an_answer_is_told_by_the_exit_code(run: Run, given: dict[str, Any], tmp_path: Path) -> None:
+    given["fails"] = True
+    result = run("compare", "x.fits", "y.fits", "-e", "a", "-e", "b", "--output", tmp_path / "compare.html")
+    assert result.exit_code == 3
+    assert (tmp_path / "compare.ecsv").exists()
 
 
 def test_a_truth_that_is_no_table_is_one_line(run: Run, given: dict[str, Any], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .common import (
+    STAR_FAILED,
     Format,
     FrameOption,
     Level,
@@ -24,6 +25,7 @@ from .fit import Method
 
 if TYPE_CHECKING:
     from astropy.table import Column, Table
+    from rich.console import Console
 
 
 def compare(
@@ -57,7 +59,8 @@ def compare(
 ) -> None:
     """Fit the same stars through several emulators.
 
-    Prints a summary; writes a page with differences per label, and the same numbers as a table.
+    Prints a summary; writes a page with differences per label, and the same numbers as a table. The exit code is 3
+    where a star has no answer from one of them.
 
     \b
     Example:
@@ -78,8 +81,10 @@ def compare(
     comparison_page(found, output, overwrite=overwrite)
     found.table.write(files[1], format="ascii.ecsv", overwrite=True)
     out = console()
-    _show(found.summary)
+    _show(found.summary, out)
     out.print("\n".join(map(str, files)), soft_wrap=True)
+    if found.summary["stars"].min() < len(found.ids):
+        raise typer.Exit(STAR_FAILED)
 
 
 def _truth(path: Path) -> dict[str, Column]:
@@ -95,7 +100,7 @@ def _truth(path: Path) -> dict[str, Column]:
     return {str(name): found[name] for name in found.colnames if name != "id"}
 
 
-def _show(summary: Table) -> None:
+def _show(summary: Table, out: Console) -> None:
     from rich.table import Table as Grid
 
     grid = Grid(box=None, pad_edge=False, header_style="dim")
@@ -104,4 +109,4 @@ def _show(summary: Table) -> None:
     for row in summary:
         numbers = ("" if value != value else f"{value:.2f}" for value in row["chi2", "seconds", "rms_pull"])
         grid.add_row(str(row["emulator"]), str(row["stars"]), str(row["ok"]), *numbers)
-    console().print(grid)
+    out.print(grid)

@@ -17,7 +17,7 @@ from .prepare import Ready, Settings
 #: Draws at which the teacher is asked.
 DRAWS = 16
 
-#: Shift in sigma above which `Flag.TEACHER_DIFFERS` is set: an error larger by 5%.
+#: Shift in sigma above which `Flag.TEACHER_DIFFERS` is set: with it added, an error is larger by 4%.
 MAX_SHIFT = 0.3
 
 

@@ -67,7 +67,8 @@ def compile(
     The teacher's spectra at random labels of its domain are expanded in absorbance on a basis of low rank over the
     instrument's wavelengths; dense layers (`PayneLarge`) learn the coefficients. Labels, domain and error model are
     the teacher's; what the distillation adds is measured on other labels, stands on the card as ``distillation_mae``,
-    ``distillation_median_star_mae`` and ``distillation_p999``, and is added to the error model's diagonal.
+    ``distillation_median_star_mae`` and ``distillation_p999`` beside the teacher's own errors (``teacher_mae``, ...),
+    and is added to the error model's diagonal.
 
     Kept in the cache ($BAYNE_CACHE, else ~/.cache/bayne) under a hash of all that it depends on: the second call
     returns at once.
@@ -107,9 +108,10 @@ def compile(
 
 def _digest(emulator: Emulator, profile: Instrument, error: float, seed: int) -> str:
     """Hash of everything that the compiled emulator depends on."""
-    course = (BASIS, SAMPLES, MAX_RANK, DEPTH, STEPS, COURSE, GAIN, SHARPER, SAMPLING, MARGIN)
+    course = (BASIS, SAMPLES, HELD_OUT, MAX_RANK, DEPTH, STEPS, COURSE, GAIN, SHARPER, SAMPLING, MARGIN)
     found = hashlib.sha256(repr((emulator.card.to_json(), astuple(profile), error, seed, course)).encode())
-    arrays = {name: np.asarray(value) for name, value in emulator.params.items()}
+    # networks with one set of weights per pixel do not hold their wavelengths
+    arrays = {name: np.asarray(v) for name, v in emulator.params.items()} | {"its wavelength": emulator.wavelength}
     if emulator.error is not None:
         arrays |= {f"error {name}": value for name, value in vars(emulator.error).items() if value is not None}
     for name in sorted(arrays):
@@ -207,7 +209,9 @@ def _distil(emulator: Emulator, profile: Instrument, error: float, seed: int, te
         "distillation_median_star_mae": np.median(each),
         "distillation_p999": np.percentile(np.abs(residual), 99.9),
     }
-    told = dict(emulator.card.held_out_error) | {k: float(f"{v:.3g}") for k, v in measured.items()}
+    told = {f"teacher_{k}": v for k, v in emulator.card.held_out_error.items()} | {
+        k: float(f"{v:.3g}") for k, v in measured.items()
+    }
     model = _error_model(emulator, target, residual, np.concatenate(held_out))
     return replace(made, card=replace(card, held_out_error=told), error=model)
 

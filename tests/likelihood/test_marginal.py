@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from bayne.likelihood import log_likelihood, tabulate
+from bayne.likelihood import factorise, log_likelihood, tabulate
 from bayne.likelihood.marginal import coefficients
 
 
@@ -107,3 +107,16 @@ def test_masked_pixels_have_no_influence():
         model = np.where(arrays["used"], model, model + 3)
         after = log_likelihood({k: jnp.asarray(v) for k, v in arrays.items()}, jnp.asarray(model), jnp.asarray(extra))
     assert float(before) == pytest.approx(float(after), rel=1e-12)
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_solved_vectors_are_those_of_the_dense_covariance(rank):
+    arrays, model, extra = small_problem(rank)
+    _, diagonal, linear, _ = dense(arrays, model, extra)
+    x = np.random.default_rng(1).normal(size=(*model.shape, 2))
+    keep = arrays["used"]
+    with jax.enable_x64(True):
+        arrays = {k: jnp.asarray(v) for k, v in arrays.items()}
+        ours = np.asarray(factorise(arrays, jnp.asarray(model), jnp.asarray(extra), jnp.asarray(x)).solved(x))
+    np.testing.assert_allclose(ours[keep], np.linalg.solve(diagonal + linear @ linear.T, x[keep]), rtol=1e-8)
+    assert not ours[~keep].any()

@@ -31,7 +31,6 @@ from ..likelihood import (
 from ..precision import double
 from ..spectrum import C_KMS, FloatArray, Spectrum, within
 from . import diagnose
-from .check import MAX_SHIFT, teacher_shift
 from .fast import importance
 from .optimise import from_box, optimise, to_box
 from .outcome import finish, give_up
@@ -40,6 +39,7 @@ from .prepare import Settings, check_arguments, prepare
 from .result import FitResult
 from .sample import MAX_TREE_DEPTH, chains, laplace
 from .start import MAX_VELOCITY, Start, find_start, template_labels
+from .teacher import MAX_SHIFT, as_taught, corrected, teacher_shift
 
 log = logging.getLogger("bayne")
 
@@ -55,6 +55,9 @@ ROUGHLY = 1.0
 
 #: Most rounds of leaving out pixels.
 ROUNDS = 4
+
+#: Times that a distilled emulator is corrected by its teacher at the maximum, each followed by a climb.
+CORRECTIONS = 2
 
 #: Squared distance from the maximum, in sigma, that counts as having arrived.
 MAX_DECREMENT = 0.1
@@ -170,6 +173,13 @@ def _fit(spectrum: Any, emulator: Emulator, settings: Settings, id: str | None) 
     if whole is None:
         verdict.raise_flag(Flag.NO_OVERLAP, _ranges(ready.spectrum, emulator))
         return give_up(ready.spectrum, emulator, settings, verdict, clock, start)
+    taught = None
+    if emulator.teacher is not None and np.isfinite(decrement):
+        teacher = emulator.teacher.cut(meeting(ready.spectrum, emulator.teacher))
+        taught = as_taught(whole, teacher, ready, settings)
+        for _ in range(CORRECTIONS):
+            whole = corrected(whole, taught, theta)
+            theta, decrement = _climb(whole, theta)
     problem = whole
     if settings.jitter and np.isfinite(decrement):
         problem, theta, decrement = _without_outliers(whole, theta, decrement)
@@ -189,13 +199,11 @@ def _fit(spectrum: Any, emulator: Emulator, settings: Settings, id: str | None) 
             Flag.NOT_CONVERGED, f"The optimiser stopped {np.sqrt(decrement):.1f} sigma from where it was heading."
         )
     draws, stats, fisher, covariance = _posterior(problem, theta, settings, ready.spectrum.id, verdict)
-    if emulator.teacher is not None and settings.method != "map":
-        shift = teacher_shift(problem, emulator.teacher, ready, settings, draws)
+    if taught is not None and settings.method != "map":
+        shift = teacher_shift(problem, taught, draws)
         verdict.numbers["teacher_shift"] = shift
         if shift > MAX_SHIFT:
-            verdict.raise_flag(
-                Flag.TEACHER_DIFFERS, f"{emulator.teacher.card.name} would move the labels by {shift:.1f} sigma (rms)."
-            )
+            verdict.raise_flag(Flag.TEACHER_DIFFERS, f"The teacher would move the labels by {shift:.1f} sigma (rms).")
     clock["posterior"] = time.perf_counter()
     if "diverging" in stats:
         diagnose.judge_chains(verdict, problem.static.names, draws, stats, MAX_TREE_DEPTH)
@@ -340,15 +348,15 @@ def _posterior(
         seed = np.asarray(jax.random.key_data(key)).tolist()
         draws = laplace(ridge, theta, np.asarray(prior.lower), np.asarray(prior.upper), (walls[0], walls[1]), seed)
         return draws, {}, fisher, covariance
+    u, _, _ = optimise(static, arrays, prior, from_box(prior, x)[None], FIRST_STEPS, True)
+    table = jax.jit(tabulate)(arrays, jitter_variance(static, arrays, prior.upper))
     if settings.method == "fast":
-        table = jax.jit(tabulate)(arrays, jitter_variance(static, arrays, prior.upper))
-        answer = importance(static, table, prior, theta, covariance, key)
+        answer = importance(static, table, prior, u[0], key)
         verdict.numbers |= {"khat": answer.khat, "ess_weights": answer.ess}
         if answer.reliable:
             return answer.draws.values, answer.draws.stats, fisher, covariance
         verdict.raise_flag(
             Flag.SAMPLED_INSTEAD, f"Importance sampling: k-hat {answer.khat:.2f}, effective draws {answer.ess:.0f}."
         )
-    u, _, _ = optimise(static, arrays, prior, from_box(prior, x)[None], FIRST_STEPS, True)
-    draw = chains(static, arrays, prior, u[0], key, "nuts" if settings.method == "nuts" else "hmc")
+    draw = chains(static, table, prior, u[0], key, "nuts" if settings.method == "nuts" else "hmc")
     return draw.values, draw.stats, fisher, covariance

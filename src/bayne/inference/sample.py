@@ -19,7 +19,7 @@ from rich.progress import track
 from scipy.special import ndtr, ndtri
 
 from ..forward import Arrays
-from ..likelihood import Prior, Static, jitter_variance, log_like, tabulate
+from ..likelihood import Prior, Static, log_like
 from ..spectrum import FloatArray
 from .optimise import density, landscape, to_box
 
@@ -144,7 +144,7 @@ def chains(static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, key:
     Parameters
     ----------
     static, arrays, prior
-        The problem.
+        The problem; with what `tabulate` adds, gradients cost less.
     centre
         (n,) maximum of the density of the unconstrained coordinates.
     key
@@ -153,7 +153,6 @@ def chains(static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, key:
         ``"nuts"`` or ``"hmc"``, whose trajectories have one random length per draw for all chains.
     """
     white = whitening(static, arrays, prior, centre)
-    arrays = jax.jit(tabulate)(arrays, jitter_variance(static, arrays, prior.upper))
     first, second, third = jax.random.split(key, 3)
     starts = _dispersed(static, arrays, prior, centre, white, first)
     fixed = (static, arrays, prior, centre, white, jax.random.split(second, CHAINS), starts)

@@ -40,6 +40,20 @@ class Factors:
         value = self.square - jnp.einsum("aci,acj->ij", self.p, self.p)
         return value if self.q is None else value - self.q.T @ self.q
 
+    def taken(self) -> tuple[jax.Array, jax.Array]:
+        """What marginalising takes of the vectors x: (a, c, m) coefficients of the columns B, and (a, n, m) of V."""
+        p, error = self.p, jnp.zeros((*self.weight.shape, self.p.shape[-1]))
+        if self.error is not None and self.half is not None and self.whole is not None and self.q is not None:
+            b = _solve(self.whole, self.q, transpose=1)
+            error = jnp.einsum("ank,km->anm", self.error, b)
+            p = p - jnp.einsum("ack,km->acm", self.half, b)
+        return jax.vmap(lambda f, r: _solve(f, r, transpose=1))(self.block, p), error
+
+    def solved(self, x: jax.Array) -> jax.Array:
+        """(a, n, m) Σ⁻¹ x of the vectors x that were factorised."""
+        a, error = self.taken()
+        return self.weight[..., None] * (x - jnp.einsum("anc,acm->anm", self.columns, a) - error)
+
 
 def _solve(factor: jax.Array, rhs: jax.Array, transpose: int = 0) -> jax.Array:
     return jax.scipy.linalg.solve_triangular(factor, rhs, lower=True, trans=transpose)
@@ -114,11 +128,5 @@ def coefficients(arrays: Arrays, model: jax.Array, extra: jax.Array | None) -> t
         (a, n) continuum over pilot, that is 1 + Σ T a; (a, n) correction of the normalised flux by the
         emulator's error, zero where the card states none.
     """
-    factors = _of_residual(arrays, model, extra)
-    p, correction = factors.p, jnp.zeros_like(model)
-    if factors.error is not None and factors.half is not None and factors.whole is not None and factors.q is not None:
-        b = _solve(factors.whole, factors.q, transpose=1)
-        correction = jnp.einsum("ank,km->an", factors.error, b)
-        p = p - jnp.einsum("ack,km->acm", factors.half, b)
-    a = jax.vmap(lambda f, r: _solve(f, r, transpose=1))(factors.block, p)
-    return 1.0 + jnp.einsum("anc,acm->an", arrays["basis"], a), correction
+    a, correction = _of_residual(arrays, model, extra).taken()
+    return 1.0 + jnp.einsum("anc,acm->an", arrays["basis"], a), correction[..., 0]

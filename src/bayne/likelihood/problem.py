@@ -61,7 +61,12 @@ def predict(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array:
     """(a, n) normalised model flux on the observed pixels, float64, 1 on unused ones."""
     labels, other = parameters(static, arrays, theta)
     rest = static.forward.network(arrays["params"], labels)
-    return jnp.where(arrays["used"], _observed(static, arrays, rest[None], other)[..., 0], 1.0)
+    return _model(arrays, _observed(static, arrays, rest[None], other))
+
+
+def _model(arrays: Arrays, observed: jax.Array) -> jax.Array:
+    """(a, n) from (a, n, 1): with what a teacher adds to the spectra of a distilled emulator; 1 on unused pixels."""
+    return jnp.where(arrays["used"], observed[..., 0] + arrays.get("offset", 0.0), 1.0)
 
 
 def jacobian(static: Static, arrays: Arrays, theta: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -79,13 +84,12 @@ def jacobian(static: Static, arrays: Arrays, theta: jax.Array) -> tuple[jax.Arra
 
     def moved(values: jax.Array) -> jax.Array:
         changed = other | dict(zip(names, values, strict=True))
-        return _observed(static, arrays, rest[None], changed)[..., 0]
+        return _observed(static, arrays, rest[None], changed)
 
     model, push_other = jax.linearize(moved, theta[k : static.n_mean])
-    by_other = jax.vmap(push_other, out_axes=-1)(jnp.eye(len(names)))
-    used = arrays["used"]
+    by_other = jax.vmap(push_other, out_axes=-1)(jnp.eye(len(names)))[..., 0, :]
     both = jnp.concatenate([by_label, by_other], axis=-1)
-    return jnp.where(used, model, 1.0), jnp.where(used[..., None], both, 0.0)
+    return _model(arrays, model), jnp.where(arrays["used"][..., None], both, 0.0)
 
 
 def _observed(static: Static, arrays: Arrays, rest: jax.Array, other: dict[str, jax.Array]) -> jax.Array:

@@ -7,6 +7,7 @@ import pytest
 
 import bayne
 from bayne import Flag
+from bayne.inference import fit as fitting
 
 
 def taught(emulator, kelvin):
@@ -27,8 +28,23 @@ def test_a_teacher_that_agrees_moves_nothing(star, emulator):
     assert Flag.TEACHER_DIFFERS not in result.flags
 
 
-def test_the_shift_is_the_one_that_is_there(star, emulator):
-    """Of a teacher that differs in temperature alone, by ΔT: the squared shifts in sigma sum to ΔT² (C⁻¹)_TT."""
+def test_the_teacher_is_followed(star, emulator):
+    """A zero point of temperature that is 40 K off, which is some sigma, is gone, and so is the one in gravity."""
+    with_teacher = taught(emulator, 40.0)
+    result, right, wrong = (fitted(star, e) for e in (with_teacher, with_teacher.teacher, emulator))
+    sigma = right.table["std"]
+    for column in ("median", "q16", "q84"):
+        off = (result.table[column] - right.table[column]) / sigma
+        assert np.nanmax(np.abs(off)) < 0.15
+    assert abs(wrong.table["median"][0] - right.table["median"][0]) > sigma[0]
+    assert result.diagnostics["teacher_shift"] < 0.1
+    assert Flag.TEACHER_DIFFERS not in result.flags
+    np.testing.assert_allclose(result.best_fit[0], right.best_fit[0], rtol=1e-4)
+
+
+def test_the_shift_is_the_one_that_is_there(star, emulator, monkeypatch):
+    """If it is not: differing in temperature alone, by ΔT, its squared shifts in sigma sum to ΔT² (C⁻¹)_TT."""
+    monkeypatch.setattr(fitting, "CORRECTIONS", 0)
     kelvin = 40.0
     result = fitted(star, taught(emulator, kelvin))
     n = len(result.names)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -102,6 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["mocks", "physical", "repeats", "figure"])
     parser.add_argument("--emulator", default="galah")
+    parser.add_argument("--teacher", help="what the emulator was distilled from, to follow at every star")
     parser.add_argument("--grid", type=Path)
     parser.add_argument("--stars", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=3)
@@ -116,6 +118,8 @@ def main() -> None:
         figure(options.output, f"{date.today()}, {versions}")
         return
     emulator = bayne.load_emulator(options.emulator)
+    if options.teacher is not None:
+        emulator = replace(emulator, teacher=bayne.load_emulator(options.teacher))
     tasks = {"mocks": mocks, "physical": physical, "repeats": repeats}[options.what](emulator, options)
     for task in tasks:
         task()

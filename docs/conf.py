@@ -74,7 +74,7 @@ myst_substitutions = {
     ),
     **{
         f"help_{command}": help_of(command)
-        for command in ("fit", "compare", "demo", "train", "finetune", "compile", "evaluate", "info", "report")
+        for command in ("fit", "compare", "crb", "demo", "train", "finetune", "compile", "evaluate", "info", "report")
     },
 }
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from bayne.emulators import Card, Emulator, ErrorModel, Network
 from bayne.emulators.payne import PixelPayne
+from bayne.instrument import Instrument, InstrumentArm
 from bayne.spectrum import C_KMS, Arm, GaussianLSF, Spectrum, make_arm
 
 LABELS = ("teff", "logg", "fe_h", "mg_fe")
@@ -89,6 +90,15 @@ def toy_emulator(span: float = 35.0) -> Emulator:
     }
     network, params = PixelPayne.decode(arrays, card())
     return Emulator(network, {k: jnp.asarray(v) for k, v in params.items()}, wavelength, card())
+
+
+def toy_instrument() -> Instrument:
+    """Two arms inside the toy emulator's windows."""
+    blue, red = (
+        InstrumentArm(name, (low, low + 27.0), 0.06, ((low, 20_000.0),))
+        for name, low in (("blue", 5004.0), ("red", 5104.0))
+    )
+    return Instrument("toy", "two arms", "made up", "vacuum", "linear", (blue, red), 2)
 
 
 def erring_emulator(factor: float = 1.0) -> Emulator:

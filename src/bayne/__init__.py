@@ -20,6 +20,7 @@ _HOMES = {
     "fit_star": "inference",
     "fit_batch": "inference",
     "compare": "inference",
+    "cramer_rao": "information",
     "FitResult": "inference",
     "load_result": "inference",
     "report": "report",
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from .inference import fit_batch as fit_batch
     from .inference import fit_star as fit_star
     from .inference import load_result as load_result
+    from .information import cramer_rao as cramer_rao
     from .instrument import Instrument as Instrument
     from .instrument import load_instrument as load_instrument
     from .report import report as report

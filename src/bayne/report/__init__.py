@@ -5,11 +5,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .bounds import bounds_page
 from .comparison import comparison_page
 from .evaluation import evaluation_page
 from .page import report
 
-__all__ = ["comparison_page", "evaluation_page", "report"]
+__all__ = ["bounds_page", "comparison_page", "evaluation_page", "report"]
 
 
 class _Callable(ModuleType):

@@ -1,0 +1,151 @@
+"""Bounds of usual instruments, and whether an emulator's gradients give the bounds of the physical ones.
+
+    python benchmarks/bounds.py --derivatives galah_pysme_derivatives.h5 --stars 10000 --output build/bounds
+
+First the Cramér-Rao bounds of the default emulator for three stars and four instruments at S/N 100 per pixel. Then, for
+the stars whose derivatives a physical synthesis gave, the bounds of each emulator over those of the derivatives, both
+without emulator error, for labels with a measurable line. Then many stars in one call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import h5py
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import bayne
+from bayne.emulators import Card, Emulator, Network
+from bayne.information import STARS, Bounds
+from bayne.labels import pretty
+from bayne.training.compiling import random_labels
+from bayne.training.derivatives import compare_derivatives
+
+#: Instruments and, where a setup is a choice, the arms of one.
+SETUPS: dict[str, list[str] | None] = {"hermes": None, "mike": None, "tres": None, "uves": ["580_lower", "580_upper"]}
+SNR = 100.0
+
+
+@dataclass(frozen=True)
+class Linear(Network):
+    """A spectrum and its derivatives as an emulator of what lies next to one star."""
+
+    name = "linear"
+
+    def __call__(self, params: Mapping[str, jax.Array], labels: jax.Array) -> jax.Array:
+        away = (labels - params["at"]).astype(jnp.float32)
+        return params["base"] + away @ params["derivatives"]
+
+    @classmethod
+    def decode(cls, arrays: Mapping[str, np.ndarray], card: Card) -> tuple[Linear, dict[str, np.ndarray]]:
+        return cls(), dict(arrays)
+
+    @classmethod
+    def example(cls, card: Card, pixels: int, seed: int) -> dict[str, np.ndarray]:
+        raise NotImplementedError("this network is made of a synthesis, not trained")
+
+
+def physical(emulator: Emulator, path: Path) -> Iterable[tuple[str, dict[str, float], np.ndarray, Emulator]]:
+    """Name, labels, which of them have a measurable line, and the derivatives as an emulator, for every star."""
+    with h5py.File(path) as file:
+        bases = {name: group["base"][:].astype(np.float32) for name, group in file.items() if "base" in group}
+    for star in compare_derivatives(emulator, path):
+        params = {"base": bases[star.name], "derivatives": star.physical.astype(np.float32), "at": star.labels}
+        linear = replace(emulator, network=Linear(), params=jax.tree.map(jnp.asarray, params), error=None)
+        labels = dict(zip(emulator.label_names, map(float, star.labels), strict=True))
+        yield star.name, labels, star.measurable, linear
+
+
+def one(*arguments: Any, **options: Any) -> Bounds:
+    """Bounds of one star."""
+    found = bayne.cramer_rao(*arguments, **options)
+    assert isinstance(found, Bounds)
+    return found
+
+
+def text(value: float, digits: int) -> str:
+    """The number, or a dash where there is none."""
+    return f"{value:.{digits}f}" if np.isfinite(value) else "-"
+
+
+def setups(emulator: Emulator) -> Iterable[str]:
+    """Lines of a table: bounds of every label for three stars and four instruments."""
+    found = {
+        (star, setup): one(emulator, setup, star, SNR, arms=arms) for star in STARS for setup, arms in SETUPS.items()
+    }
+    yield "| | " + " | ".join(f"{star}: {setup}" for star, setup in found) + " |"
+    yield "|---|" + "---|" * len(found)
+    for i, name in enumerate(emulator.label_names):
+        digits = 0 if name == "teff" else 2
+        yield f"| {pretty(name)} | " + " | ".join(text(b.std[i], digits) for b in found.values()) + " |"
+
+
+def gradients(names: list[str], path: Path) -> Iterable[str]:
+    """Lines about the ratio of every emulator's bounds to those of physical derivatives."""
+    yield "| star | emulator | labels | ratio: median | within 10% | outside |"
+    yield "|---|---|---|---|---|---|"
+    for name in names:
+        emulator = bayne.load_emulator(name)
+        for star, labels, measurable, linear in physical(emulator, path):
+            ours, true = (
+                one(e, "hermes", labels, SNR, emulator_error=False).std[: len(measurable)] for e in (emulator, linear)
+            )
+            known = measurable & np.isfinite(true)
+            ratio = ours[known] / true[known]
+            which = np.array(emulator.label_names)[known]
+            off = ", ".join(f"{pretty(n)} {r:.2f}" for n, r in zip(which, ratio, strict=True) if not abs(r - 1) <= 0.1)
+            yield (
+                f"| {star} | {name} | {known.sum()} | {np.median(ratio):.2f} | {np.sum(np.abs(ratio - 1) <= 0.1)} | "
+                f"{off or 'none'} |"
+            )
+
+
+def many(emulator: Emulator, count: int) -> str:
+    """Sentence about a call for many stars."""
+    labels = random_labels(emulator, count, np.random.default_rng(2))
+    columns = dict(zip(emulator.label_names, labels.T, strict=True))
+    few = {name: v[:2] for name, v in columns.items()}
+    bayne.cramer_rao(emulator, "hermes", few, SNR)
+    start = time.perf_counter()
+    found = bayne.cramer_rao(emulator, "hermes", columns, SNR)
+    spent = time.perf_counter() - start
+    assert isinstance(found, list)
+    free = np.mean([np.isfinite(b.std[: len(emulator.label_names)]).mean() for b in found])
+    return (
+        f"{count} stars x {len(emulator.label_names)} labels, four arms, emulator error counted: {spent:.0f} s, "
+        f"{1e3 * spent / count:.0f} ms per star; {free:.0%} of the labels are constrained."
+    )
+
+
+def main() -> None:
+    """Write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--emulator", default="galah")
+    parser.add_argument("--derivatives", type=Path)
+    parser.add_argument("--against", nargs="+", default=["galah", "galah-transformer", "galah-payne"])
+    parser.add_argument("--stars", type=int, default=1000)
+    parser.add_argument("--output", type=Path, required=True, help="folder")
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    emulator = bayne.load_emulator(options.emulator)
+    versions = ", ".join(f"{p} {version(p)}" for p in ("bayne", "jax"))
+    lines = [f"{date.today()}, {versions}, {jax.default_backend()}, {options.emulator}, S/N {SNR:g} per pixel", ""]
+    lines += [*setups(emulator), ""]
+    if options.derivatives is not None:
+        lines += [*gradients(options.against, options.derivatives), ""]
+    lines.append(many(emulator, options.stars))
+    (options.output / "tables.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

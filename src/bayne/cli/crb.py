@@ -1,0 +1,192 @@
+"""``bayne crb``: how precisely an exposure can tell the labels of a star, at best."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .common import Level, Overwrite, console, number, refuse_existing, set_up, split
+from .fit import parse_continuum
+
+if TYPE_CHECKING:
+    from ..information import Bounds, Sweep
+
+
+class Over(StrEnum):
+    """What a sweep goes over."""
+
+    snr = "snr"
+    resolution = "resolution"
+    window = "window"
+
+
+class Per(StrEnum):
+    """What S/N is counted per."""
+
+    pixel = "pixel"
+    angstrom = "angstrom"
+
+
+def crb(
+    *,
+    emulator: Annotated[str, typer.Option("--emulator", "-e", help="Name of one that is shipped, or a folder.")] = (
+        "galah"
+    ),
+    instrument: Annotated[str, typer.Option(help="Profile; 'bayne info' lists them.", show_default=False)],
+    star: Annotated[str | None, typer.Option(help="sun, k-giant or turn-off.")] = None,
+    label: Annotated[
+        list[str],
+        typer.Option(
+            metavar="LABEL=VALUE", help="Label of the star; repeatable.", default_factory=list, show_default=False
+        ),
+    ],
+    snr: Annotated[float, typer.Option(help="S/N at the continuum.")] = 100.0,
+    snr_table: Annotated[
+        Path | None,
+        typer.Option(help="Table of wavelength (first column, vacuum Å) and S/N (second), such as an ETC's."),
+    ] = None,
+    per: Annotated[Per, typer.Option(help="What S/N is counted per.")] = Per.pixel,
+    arm: Annotated[
+        list[str],
+        typer.Option(
+            help="Arm of the instrument; repeatable. [default: all]", default_factory=list, show_default=False
+        ),
+    ],
+    resolution: Annotated[float | None, typer.Option(help="R = λ/FWHM that replaces the profile's.")] = None,
+    continuum: Annotated[
+        str | None, typer.Option(help="Chebyshev order per arm, or 'none' where it is known. [default: instrument's]")
+    ] = None,
+    no_emulator_error: Annotated[
+        bool, typer.Option("--no-emulator-error", help="Do not count the emulator's own error.")
+    ] = False,
+    sweep: Annotated[Over | None, typer.Option(help="Bounds against this as well.")] = None,
+    reach: Annotated[float | None, typer.Option(help="Tell the S/N at which an element has this bound (dex).")] = None,
+    compare_emulators: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="A B", help="Bounds from two emulators instead.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Page (.html); the table goes beside it (.ecsv).")
+    ] = None,
+    overwrite: Overwrite = False,
+    log_level: Level = None,
+) -> None:
+    """Bounds on the errors of labels, before a photon is caught.
+
+    Cramér-Rao bounds from the model and the noise that fits use, joint ones for all labels, velocity, rotation, LSF
+    scale and continuum, with the emulator's error.
+
+    \b
+    Examples:
+      bayne crb --star sun --instrument hermes --snr 100
+      bayne crb --star k-giant --instrument uves --arm 580_lower --sweep snr --reach 0.1 --output giant.html
+    """
+    set_up(log_level)
+    if (star is None) == (not label):
+        raise typer.BadParameter("give a star, or its labels with --label", param_hint="--star")
+    files = [] if output is None else [output, output.with_suffix(".ecsv")]
+    refuse_existing(files, overwrite)
+    from ..emulators import load_emulator
+    from ..information import STARS, cramer_rao, expect
+    from ..information import reach as reached
+    from ..information import sweep as go_over
+
+    options: dict[str, Any] = {
+        "per": per.value, "arms": arm or None, "resolution": resolution, "continuum": parse_continuum(continuum),
+        "emulator_error": not no_emulator_error,
+    }  # fmt: skip
+    given = dict(_label(text) for text in label)
+    who = star if star is not None else given
+    noise = snr if snr_table is None else _table(snr_table)
+    names = compare_emulators or (emulator,)
+    emulators = {name: load_emulator(name) for name in names}
+    found: dict[str, Bounds] = {
+        name: cramer_rao(network, instrument, who, noise, **options)  # type: ignore[misc]
+        for name, network in emulators.items()
+    }
+    first = emulators[names[0]]
+    swept: Sweep | None = None
+    if reach is not None or sweep is Over.snr:
+        swept = go_over(first, instrument, who, snr, "snr", **options)
+    wanted = {} if reach is None or swept is None else reached(swept, reach)
+    if sweep not in (None, Over.snr):
+        swept = go_over(first, instrument, who, snr, sweep.value, **options)
+    _show(found, wanted, reach)
+    if output is not None:
+        from ..report import bounds_page
+
+        values = STARS[who] if isinstance(who, str) else {n: 0.0 for n in first.label_names} | who
+        where = expect(first, instrument, noise, **options).information(values)
+        level = f"S/N {snr:g} per {per.value}" if snr_table is None else snr_table.name
+        title = f"{star or 'a star'}, {instrument}, {level}"
+        output.parent.mkdir(parents=True, exist_ok=True)
+        bounds_page(
+            found,
+            output,
+            title=title,
+            information=where,
+            swept=swept if sweep is not None else None,
+            overwrite=overwrite,
+        )
+        found[names[0]].table.write(files[1], format="ascii.ecsv", overwrite=True)
+        console().print("\n".join(map(str, files)), soft_wrap=True)
+
+
+def _label(text: str) -> tuple[str, float]:
+    name, value = split(text, "--label", "teff=5000")
+    return name, number(value, "--label", "teff=5000")
+
+
+def _table(path: Path) -> tuple[Any, Any]:
+    """Wavelengths and S/N of the first two columns of a table that astropy can read."""
+    from astropy.io import ascii
+    from astropy.io.ascii import InconsistentTableError
+
+    from ..errors import ReadError
+
+    try:
+        found = ascii.read(path)
+    except (OSError, ValueError, InconsistentTableError) as error:
+        raise ReadError(f"{path}: not a readable table ({error})") from None
+    if len(found.colnames) < 2:
+        raise ReadError(f"{path}: needs two columns, wavelength (vacuum Å) and S/N")
+    return tuple(found[name].astype(float).data for name in found.colnames[:2])
+
+
+def _show(found: dict[str, Bounds], wanted: dict[str, float], reach: float | None) -> None:
+    from rich.table import Table
+
+    from ..labels import pretty
+    from ..report.figures import decimals
+    from .summary import text
+
+    first = next(iter(found.values()))
+    grid = Table(box=None, pad_edge=False, header_style="dim")
+    titles = ["bound", "with priors"] if len(found) == 1 else list(found)
+    for title in ("label", "value", *titles, "unit", *([] if reach is None else [f"S/N for {reach:g}"])):
+        grid.add_column(title, justify="left" if title in ("label", "unit") else "right", no_wrap=True)
+    rows = {name: {str(row["label"]): row for row in own.table} for name, own in found.items()}
+    for name in (*first.labels, *(n for n in ("rv", "vsini") if n in first.names)):
+        row = next(iter(rows.values()))[name]
+        n = decimals(float(row["with_prior"]))
+        columns = [own[name]["bound"] if name in own else float("nan") for own in rows.values()]
+        numbers = ["none" if value == float("inf") else text(value, n) for value in columns]
+        cells = [pretty(name), text(row["value"], n), *numbers]
+        if len(found) == 1:
+            cells.append(text(row["with_prior"], n))
+        cells.append(str(row["unit"]))
+        if reach is not None:
+            cells.append(_reached(wanted.get(name)))
+        grid.add_row(*cells)
+    console().print(grid)
+
+
+def _reached(snr: float | None) -> str:
+    from ..information.sweep import SIGNAL_TO_NOISE
+
+    if snr is None:
+        return ""
+    first, last = SIGNAL_TO_NOISE[0], SIGNAL_TO_NOISE[-1]
+    return f"> {last:.0f}" if snr == float("inf") else f"≤ {snr:.0f}" if snr <= first else f"{snr:.0f}"

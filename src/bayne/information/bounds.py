@@ -1,0 +1,136 @@
+"""The answer of `cramer_rao`: bounds, what is not constrained, and tables of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import BayneError
+from ..labels import over_hydrogen, unit
+from ..spectrum import FloatArray
+from .fisher import bounds
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Cramér-Rao bounds of one star.
+
+    Parameters
+    ----------
+    names
+        (n,) parameters: labels, velocities, ``lsf_scale``, and one ``excess_<arm>`` per arm for the jitter.
+    labels
+        Those that are the emulator's.
+    values
+        (n,) where the bounds hold.
+    fisher
+        (n, n) Fisher matrix, without priors on these parameters; that of the continuum is in it.
+    prior
+        (n, n) curvature of the priors that are not uniform.
+    width, prior_std
+        (n,) widths of the domain, and standard deviations of the priors.
+    losses
+        By nuisance, (n,) share by which it widens each bound.
+    """
+
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    values: FloatArray
+    fisher: FloatArray
+    prior: FloatArray
+    width: FloatArray
+    prior_std: FloatArray
+    losses: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    def __add__(self, other: Bounds) -> Bounds:
+        """Bounds of two exposures of a star together, each with velocities, LSF and jitter of its own."""
+        if self.labels != other.labels or not np.allclose(self._own(self.values), other._own(other.values)):
+            raise BayneError("bounds can be added for the same labels with the same values only")
+        k = self._own(self.values).size
+        summed = sum(np.linalg.inv(b.covariance[:k, :k]) for b in (self, other))
+        return Bounds(
+            self.names[:k], self.labels, self.values[:k], np.asarray(summed), self.prior[:k, :k], self.width[:k],
+            self.prior_std[:k],
+        )  # fmt: skip
+
+    def _own(self, values: FloatArray) -> FloatArray:
+        return values[[i for i, name in enumerate(self.names) if name in self.labels]]
+
+    @cached_property
+    def _both(self) -> tuple[FloatArray, FloatArray]:
+        return bounds(self.fisher, self.width)
+
+    @property
+    def std(self) -> FloatArray:
+        """(n,) bounds without priors on the parameters; inf where one exceeds width/sqrt(12): not constrained."""
+        return self._both[0]
+
+    @property
+    def covariance(self) -> FloatArray:
+        """(n, n) inverse of the Fisher matrix; where that is singular, as wide as a thousand times the domain."""
+        return self._both[1]
+
+    @cached_property
+    def bayesian(self) -> FloatArray:
+        """(n, n) covariance with the priors: a uniform one counts as a Gaussian of its standard deviation."""
+        uniform = np.where(np.diag(self.prior) > 0, 0.0, 12 / self.width**2)
+        return np.linalg.inv(self.fisher + self.prior + np.diag(uniform))
+
+    @property
+    def condition(self) -> float:
+        """Condition number of the Fisher matrix with every parameter in units of its domain."""
+        values = np.linalg.eigvalsh(self.fisher * np.outer(self.width, self.width))
+        return float(values[-1] / values[0]) if values[0] > 0 else np.inf
+
+    def unconstrained(self) -> list[dict[str, float]]:
+        """Combinations of parameters, in units of their domains, that the data tell less of than the domain does.
+
+        Each is a unit vector, of which components below a tenth are left out.
+        """
+        values, vectors = np.linalg.eigh(self.fisher * np.outer(self.width, self.width))
+        found = []
+        for value, vector in zip(values, vectors.T, strict=True):
+            if value < 12:
+                vector = vector * np.sign(vector[np.argmax(np.abs(vector))])
+                order = [i for i in np.argsort(-np.abs(vector)) if abs(vector[i]) >= 0.1]
+                found.append({self.names[i]: float(vector[i]) for i in order})
+        return found
+
+    @property
+    def table(self) -> Table:
+        """Row per parameter and per [X/H]: value, unit, bound (inf: not constrained), the same with priors, the prior's
+        standard deviation, and per nuisance the share by which it widens the bound.
+        """
+        from astropy.table import Table
+
+        rows: list[tuple[str, tuple[int, ...]]] = [(name, (i,)) for i, name in enumerate(self.names)]
+        where = {name: i for i, name in enumerate(self.names)}
+        rows += [
+            (name, tuple(where[part] for part in parts))
+            for name, parts in over_hydrogen(self.names).items()
+            if all(part in where for part in parts)
+        ]
+        columns: dict[str, list[float]] = {"value": [], "bound": [], "with_prior": [], "prior_std": []}
+        columns |= {f"loss_{name.replace(' ', '_')}": [] for name in self.losses}
+        for _, parts in rows:
+            columns["value"].append(float(self.values[list(parts)].sum()))
+            known = np.all(np.isfinite(self.std[list(parts)]))
+            columns["bound"].append(_width(self.covariance, parts) if known else np.inf)
+            columns["with_prior"].append(_width(self.bayesian, parts))
+            columns["prior_std"].append(float(np.sqrt(np.sum(self.prior_std[list(parts)] ** 2))))
+            for name, loss in self.losses.items():
+                columns[f"loss_{name.replace(' ', '_')}"].append(float(loss[parts[0]]) if len(parts) == 1 else np.nan)
+        names = [name for name, _ in rows]
+        return Table({"label": names, "unit": [unit(name) for name in names], **columns})
+
+
+def _width(covariance: FloatArray, parts: tuple[int, ...]) -> float:
+    """Standard deviation of the sum of some parameters."""
+    return float(np.sqrt(covariance[np.ix_(parts, parts)].sum()))

@@ -1,0 +1,258 @@
+"""Cramér-Rao bounds: how precisely an exposure can tell the labels of a star, at best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..emulators import Emulator
+from ..errors import BayneError
+from ..forward import Arrays
+from ..instrument import Instrument, load_instrument
+from ..labels import VELOCITIES, check_known
+from ..likelihood import Problem, Static, build, factorise, jacobian, jitter_variance, with_emulator_error
+from ..precision import double
+from ..spectrum import FloatArray, Spectrum, within
+from .bounds import Bounds
+from .exposure import SNR, expose
+from .fisher import fisher_matrix
+
+#: Rotation (km/s) of a star that has none given: a slow rotator's, for at none at all its derivative vanishes.
+VSINI = 5.0
+
+#: The continuum's prior is as good as none when it is this much wider.
+FLAT = 1e3
+
+#: Stars to ask about by name. The Sun: Prša et al. 2016 (AJ 152, 41); the others are typical ones.
+STARS: dict[str, dict[str, float]] = {
+    "sun": {"teff": 5772.0, "logg": 4.438, "fe_h": 0.0, "vmic": 1.0},
+    "k-giant": {"teff": 4500.0, "logg": 2.0, "fe_h": -0.2, "vmic": 1.5},
+    "turn-off": {"teff": 6200.0, "logg": 4.1, "fe_h": -1.5, "vmic": 1.4},
+}
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """A star's exposure, ready to be asked what it can tell.
+
+    Parameters
+    ----------
+    emulator, spectrum
+        See `cramer_rao`; the spectrum is flat.
+    problem
+        Of the likelihood, without the emulator's error.
+    emulator_error
+        Whether that is counted.
+    """
+
+    emulator: Emulator
+    spectrum: Spectrum
+    problem: Problem
+    emulator_error: bool
+
+    def at(self, values: Mapping[str, float]) -> tuple[Problem, jax.Array]:
+        """Problem and parameters (n,) of a star."""
+        given = {"rv": 0.0, "vsini": VSINI, "vmac": 0.0, "lsf_scale": 1.0} | dict(values)
+        theta = jnp.asarray([given.get(name, 0.0) for name in self.problem.static.names])
+        problem = self.problem
+        if self.emulator_error:
+            problem = with_emulator_error(problem, self.emulator, theta)
+        return problem, theta
+
+    @double
+    def bounds(self, values: Mapping[str, float]) -> Bounds:
+        """Bounds of one star, without what each nuisance costs."""
+        return self._bounds(*self.at(values))
+
+    def _bounds(self, problem: Problem, theta: jax.Array) -> Bounds:
+        prior = problem.prior
+        return Bounds(
+            names=problem.static.names,
+            labels=self.emulator.label_names,
+            values=np.asarray(theta),
+            fisher=np.asarray(_fisher(problem.static, problem.arrays, theta)),
+            prior=np.asarray(prior.curvature(theta)),
+            width=np.asarray(prior.upper - prior.lower),
+            prior_std=problem.prior_std,
+        )
+
+    @double
+    def losses(self, values: Mapping[str, float]) -> dict[str, FloatArray]:
+        """By nuisance, (n,) share by which it widens the bound of every parameter: 0.12 for 12%."""
+        problem, theta = self.at(values)
+        whole = self.bounds(values)
+        wide = np.sqrt(np.diag(whole.covariance))
+        easier = {"continuum": replace(problem, arrays=dict(problem.arrays) | {"basis": 0 * problem.arrays["basis"]})}
+        if "error_basis" in problem.arrays:
+            easier["emulator error"] = self.problem
+        found = {name: wide / np.sqrt(np.diag(self._bounds(p, theta).covariance)) - 1 for name, p in easier.items()}
+        for i, name in enumerate(whole.names):
+            if name in (*VELOCITIES, "lsf_scale") and name not in whole.labels:
+                # a parameter that is known is conditioned on
+                c = whole.covariance
+                known = np.diag(c) - c[:, i] ** 2 / c[i, i]
+                known[i] = np.nan
+                found[name] = wide / np.sqrt(known) - 1
+        return found
+
+    @double
+    def information(self, values: Mapping[str, float]) -> tuple[list[FloatArray], list[FloatArray]]:
+        """Where the information is: per arm wavelengths (p,) (vacuum Å) and each pixel's share (n, p) in each bound.
+
+        With C the covariance of the bounds, t = J C_i is how the spectrum changes when parameter i is off by its bound
+        and all others follow it so as to hide that; C_ii = tᵀ Σ⁻¹ t, of which pixel p has t_p (Σ⁻¹ t)_p. Shares add up
+        to one; noise that is common to pixels can make some of them negative.
+        """
+        problem, theta = self.at(values)
+        covariance = self.bounds(values).covariance
+        share = np.asarray(_shares(problem.static, problem.arrays, theta, jnp.asarray(covariance)))
+        arms = self.spectrum.arms
+        return [a.wavelength for a in arms], [share[:, k, : a.wavelength.size] for k, a in enumerate(arms)]
+
+
+_fisher = partial(jax.jit, static_argnums=0)(fisher_matrix)
+
+
+@partial(jax.jit, static_argnums=0)
+def _shares(static: Static, arrays: Arrays, theta: jax.Array, covariance: jax.Array) -> jax.Array:
+    """(n, a, n_pixels) see `Exposure.information`; zero for the jitters, which change no mean."""
+    model, derivatives = jacobian(static, arrays, theta)
+    n = derivatives.shape[-1]
+    hidden = derivatives @ covariance[:n, :n]
+    solved = factorise(arrays, model, jitter_variance(static, arrays, theta), hidden).solved(hidden)
+    share = jnp.moveaxis(hidden * solved, -1, 0)
+    total = jnp.sum(share, axis=(1, 2), keepdims=True)
+    return jnp.pad(share / jnp.where(total > 0, total, 1.0), ((0, covariance.shape[0] - n), (0, 0), (0, 0)))
+
+
+@double
+def expect(
+    emulator: Emulator,
+    instrument: str | Instrument,
+    snr: SNR,
+    *,
+    per: str = "pixel",
+    arms: Sequence[str] | None = None,
+    resolution: float | None = None,
+    windows: Sequence[tuple[float, float]] | None = None,
+    free: Sequence[str] = ("rv", "vsini"),
+    priors: Mapping[str, Any] | None = None,
+    continuum: int | bool | None = None,
+    emulator_error: bool = True,
+) -> Exposure:
+    """The exposure of `cramer_rao`, for questions about many stars; arguments as there."""
+    profile = load_instrument(instrument) if isinstance(instrument, str) else instrument
+    spectrum = expose(profile, snr, per=per, arms=arms, resolution=resolution, windows=windows)
+    check_known(free, VELOCITIES, "free")
+    for window in windows or ():
+        if not np.any(within(emulator.wavelength, [window])):
+            ends = ", ".join(f"{low:.0f}-{high:.0f}" for low, high in emulator.windows())
+            raise BayneError(f"window {window[0]:g}-{window[1]:g} Å: the emulator has {ends} Å (vacuum)")
+    seen = [np.any(arm.good & within(arm.wavelength, emulator.windows())) for arm in spectrum.arms]
+    if not any(seen):
+        ends = ", ".join(f"{low:.0f}-{high:.0f}" for low, high in emulator.windows())
+        raise BayneError(f"{profile.name}: no pixel with light lies where the emulator has spectra, {ends} Å (vacuum)")
+    spectrum = replace(spectrum, arms=tuple(arm for arm, keep in zip(spectrum.arms, seen, strict=True) if keep))
+    order = None if continuum is False else profile.continuum if continuum is None else int(continuum)
+    problem = build(
+        spectrum, emulator, velocity=0.0, bary=0.0, free=tuple(free), fixed={}, priors=priors or {}, order=order,
+        pilot=[np.ones(arm.wavelength.size) for arm in spectrum.arms], with_jitter=True,
+    )  # fmt: skip
+    if not problem.plan.used.any():
+        raise BayneError(f"{profile.name}: no pixel is far enough inside the emulator's windows for its broad kernels")
+    if priors is None:
+        arrays = dict(problem.arrays)
+        problem = replace(problem, arrays=arrays | {"basis": FLAT * arrays["basis"]})
+    return Exposure(emulator, spectrum, problem, emulator_error)
+
+
+@double
+def cramer_rao(
+    emulator: Emulator,
+    instrument: str | Instrument,
+    labels: Mapping[str, Any] | str,
+    snr: SNR,
+    **options: Any,
+) -> Bounds | list[Bounds]:
+    """Cramér-Rao bounds on the labels of a star, from the model and the noise that `fit_star` uses.
+
+    The joint Fisher matrix of labels, velocity, rotation, LSF scale and jitter, by automatic differentiation, with
+    continuum coefficients and the emulator's error marginalised and the covariance frozen at the labels. No unbiased
+    estimate has a smaller variance than its inverse (Rao 1945; Cramér 1946).
+
+    Parameters
+    ----------
+    emulator
+        From `load_emulator`.
+    instrument
+        Profile name or `Instrument`.
+    labels
+        ``"sun"``, ``"k-giant"``, ``"turn-off"``, or labels by name: numbers, or arrays (m,) for m stars. Abundance
+        ratios that are left out are zero, as are ``rv`` and ``vmac``; ``vsini`` is 5 km/s.
+    snr
+        Signal-to-noise ratio at the continuum: a number, one by arm name, or ``(wavelength, snr)`` with vacuum Å.
+    per
+        Whether that is per native ``"pixel"`` (the default) or per ``"angstrom"``.
+    arms
+        Names of the instrument's arms that are used; None for all.
+    resolution
+        R = λ/FWHM that replaces the profile's.
+    windows
+        Wavelength ranges that are used, vacuum Å; None for all.
+    free
+        Which of ``rv``, ``vsini`` and ``vmac`` are unknown.
+    priors
+        By label ``(mean, sd)`` or a scalar NumPyro distribution, as in `fit_star`; with None there are none on the
+        continuum either. Bounds with priors are Bayesian ones.
+    continuum
+        Chebyshev order per arm; None for the instrument's recommendation; False for a continuum that is known.
+    emulator_error
+        Count the emulator's own error where its card states one.
+
+    Returns
+    -------
+    Bounds or list
+        For one star, with the loss that each nuisance causes; or one for each of m stars, without.
+
+    Raises
+    ------
+    BayneError
+        Unknown labels, instruments or arms; labels outside the emulator's domain; S/N that is not positive; windows
+        outside the emulator's; an instrument that is sharper than the emulator.
+    """
+    exposure = expect(emulator, instrument, snr, **options)
+    if isinstance(labels, str):
+        if labels not in STARS:
+            raise BayneError(f"unknown star {labels!r}: choose from {', '.join(STARS)}, or give labels")
+        labels = STARS[labels]
+    check_known(labels, (*emulator.label_names, *VELOCITIES), "labels")
+    sizes = {np.size(v) for v in labels.values() if np.ndim(v)}
+    if len(sizes) > 1:
+        raise BayneError(f"labels: arrays of {', '.join(map(str, sorted(sizes)))} stars; give the same number for all")
+    count = sizes.pop() if sizes else 1
+    columns = {name: np.broadcast_to(np.asarray(v, dtype=np.float64), count) for name, v in labels.items()}
+    stars = [_complete(emulator, {name: float(v[i]) for name, v in columns.items()}) for i in range(count)]
+    if any(np.ndim(v) for v in labels.values()):
+        return [exposure.bounds(star) for star in stars]
+    return replace(exposure.bounds(stars[0]), losses=exposure.losses(stars[0]))
+
+
+def _complete(emulator: Emulator, given: Mapping[str, float]) -> dict[str, float]:
+    """All labels of a star: abundance ratios that were left out are zero."""
+    missing = [n for n in emulator.label_names if n not in given and not n.endswith("_fe")]
+    if missing:
+        raise BayneError(f"labels: give {', '.join(missing)} too; only abundance ratios are zero where left out")
+    star = {name: 0.0 for name in emulator.label_names} | dict(given)
+    values = np.array([star[name] for name in emulator.label_names])
+    for name, value, low, high in zip(emulator.label_names, values, emulator.lower, emulator.upper, strict=True):
+        if not low <= value <= high:
+            raise BayneError(f"{name} = {value:g}: outside the emulator's domain, {low:g} to {high:g}")
+    if not emulator.contains(values):
+        raise BayneError("labels: Teff, log g and [Fe/H] lie outside the hull of the stars the emulator was trained on")
+    return star

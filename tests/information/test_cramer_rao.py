@@ -1,0 +1,168 @@
+"""Cramér-Rao bounds: against dense matrices and samplers, how they scale and add, and what is refused."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import bayne
+from bayne import BayneError
+from bayne.information import expect
+from bayne.likelihood import predict
+from toy import erring_emulator, mock_star, toy_emulator, toy_instrument
+
+STAR = {"teff": 5500.0, "logg": 4.2, "fe_h": -0.2, "mg_fe": 0.1}
+TOY = toy_instrument()
+BLUE = TOY.arms[0]
+
+
+@pytest.fixture(scope="module")
+def emulator():
+    return toy_emulator()
+
+
+def bound(emulator, snr=100.0, **options):
+    return bayne.cramer_rao(emulator, TOY, STAR, snr, **options)
+
+
+def test_bounds_are_those_of_a_dense_matrix(emulator):
+    """Finite differences of the model, the covariance of all pixels written out, and inverses."""
+    emulator = erring_emulator(0.1)
+    with jax.enable_x64(True):
+        problem, theta = expect(emulator, TOY, 100.0).at(STAR)
+        arrays = {k: np.asarray(v) for k, v in problem.arrays.items() if k != "params"}
+        model = np.asarray(predict(problem.static, problem.arrays, theta))
+        gradients = []
+        for i, h in enumerate([60.0, 0.06, 0.06, 0.06, 1.0, 1.0]):
+            e = jnp.zeros(theta.size).at[i].set(h)
+            f = [np.asarray(predict(problem.static, problem.arrays, theta + k * e)) for k in (-3, -2, -1, 1, 2, 3)]
+            gradients.append((45 * (f[3] - f[2]) - 9 * (f[4] - f[1]) + (f[5] - f[0])).ravel() / (60 * h))
+    keep = arrays["used"].ravel()
+    sigma = np.diag((arrays["noise"] + arrays["error_variance"]).ravel())
+    for a in range(2):
+        column = np.zeros((2, *arrays["basis"].shape[1:]))
+        column[a] = model[a][:, None] * arrays["basis"][a]
+        sigma += column.reshape(keep.size, -1) @ column.reshape(keep.size, -1).T
+    errors = arrays["error_basis"].reshape(keep.size, -1)
+    sigma = (sigma + errors @ errors.T)[np.ix_(keep, keep)]
+    g = np.stack(gradients)[:, keep]
+    exact = np.sqrt(np.diag(np.linalg.inv(g @ np.linalg.solve(sigma, g.T))))
+    np.testing.assert_allclose(bound(emulator).std[:6], exact, rtol=1e-4)
+    assert np.max(np.abs(bound(emulator, emulator_error=False).std[:6] / exact - 1)) > 0.1
+
+
+def test_bounds_go_with_the_inverse_of_signal_to_noise(emulator):
+    once, twice = (bound(emulator, snr, priors=None, emulator_error=False).std[:6] for snr in (100.0, 200.0))
+    np.testing.assert_allclose(once / twice, 2, rtol=1e-6)
+
+
+def test_information_adds_over_arms(emulator):
+    """Labels only: each arm has a velocity, a rotation and a jitter of its own."""
+    parts = [bound(emulator, arms=[name], free=()) for name in ("blue", "red")]
+    both = bound(emulator, free=())
+    np.testing.assert_allclose((parts[0] + parts[1]).std, both.std[:4], rtol=1e-5)
+    with pytest.raises(BayneError, match="same values"):
+        parts[0] + bayne.cramer_rao(emulator, TOY, STAR | {"teff": 5000.0}, 100.0, free=())
+
+
+def test_nuts_is_as_wide_as_the_bound(emulator):
+    """At S/N 500 the posterior is a Gaussian and its widths are bounds; known-bad twin: those of S/N 400."""
+    values = np.array(list(STAR.values()))
+    star = mock_star(emulator, values, snr=500.0, vsini=5.0)
+    result = bayne.fit_star(star, emulator, method="nuts", jitter=False, continuum=2)
+    at = dict(zip(result.names, result.map, strict=True))
+    assert np.nanmin(result.table["ess_bulk"]) > 2000
+    found = np.array([result.table[result.table["label"] == name]["std"][0] for name in STAR])
+    for snr, right in ((500.0, True), (400.0, False)):
+        ours = bayne.cramer_rao(emulator, TOY, {name: at[name] for name in (*STAR, "vsini")}, snr).std[:4]
+        assert np.all(np.abs(found / ours - 1) < 0.05) == right
+
+
+def test_priors_and_nuisances_cost_what_they_should(emulator):
+    free = bound(emulator)
+    assert np.all(np.sqrt(np.diag(free.bayesian)) < free.std)
+    tight = bound(emulator, priors={"teff": (5500.0, 5.0)})
+    assert np.sqrt(tight.bayesian[0, 0]) < 5.0 < tight.std[0]
+    known = bound(emulator, continuum=False)
+    np.testing.assert_allclose(1 + free.losses["continuum"], free.std / known.std, rtol=1e-3)
+    still = bound(emulator, free=("vsini",))
+    np.testing.assert_allclose(1 + free.losses["rv"][:4], free.std[:4] / still.std[:4], rtol=1e-3)
+    worse = bound(erring_emulator(0.1))
+    assert np.all(worse.losses["emulator error"][:4] > 0)
+
+
+def test_the_table_has_both_kinds_of_abundance_and_says_what_is_not_constrained(emulator):
+    table = bound(emulator).table
+    rows = {row["label"]: row for row in table}
+    c = bound(emulator).covariance
+    assert rows["mg_h"]["bound"] == pytest.approx(np.sqrt(c[2, 2] + c[3, 3] + 2 * c[2, 3]))
+    assert rows["mg_h"]["value"] == pytest.approx(-0.1)
+    assert rows["teff"]["unit"] == "K"
+    blind = replace(emulator, params=dict(emulator.params) | {"w_array_0": _without(emulator, 3)})
+    found = bound(blind)
+    assert np.isinf(found.std[3])
+    assert np.isinf({row["label"]: row for row in found.table}["mg_h"]["bound"])
+    assert [set(combination) for combination in found.unconstrained()] == [{"mg_fe"}]
+    assert found.condition > 1e8
+    assert np.isfinite(found.std[0])
+
+
+def _without(emulator, label):
+    return jnp.asarray(emulator.params["w_array_0"]).at[..., label].set(0.0)
+
+
+def test_shares_of_the_information_are_where_the_lines_are(emulator):
+    with jax.enable_x64(True):
+        waves, shares = expect(emulator, TOY, 100.0).information(STAR)
+    whole = np.concatenate(shares, axis=1)
+    np.testing.assert_allclose(whole[:4].sum(axis=1), 1, rtol=1e-6)
+    flux = emulator.flux(np.array(list(STAR.values())), np.concatenate(waves))
+    strong = np.nan_to_num(flux, nan=1.0) < 0.9
+    assert np.all(whole[:4, strong].sum(axis=1) > 0.6)
+    assert strong.mean() < 0.5
+
+
+def test_many_stars_are_each_what_one_is(emulator):
+    teff = np.array([5000.0, 5500.0, 6000.0])
+    many = bayne.cramer_rao(emulator, TOY, STAR | {"teff": teff}, 100.0)
+    assert [b.values[0] for b in many] == list(teff)
+    np.testing.assert_array_equal(many[1].std, bound(emulator).std)
+
+
+def test_signal_to_noise_by_arm_by_wavelength_and_per_angstrom(emulator):
+    one_arm = bound(emulator, arms=["red"], free=())
+    np.testing.assert_allclose(bound(emulator, {"red": 100.0}, free=()).std[:4], one_arm.std[:4], rtol=1e-6)
+    table = (np.array([5100.0, 5140.0]), np.array([100.0, 100.0]))
+    np.testing.assert_allclose(bound(emulator, table, free=()).std[:4], one_arm.std[:4], rtol=1e-6)
+    per = bound(emulator, 100.0 / np.sqrt(0.06), per="angstrom", free=())
+    np.testing.assert_allclose(per.std[:4], bound(emulator, free=()).std[:4], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"snr": 0.0}, "positive"),
+        ({"snr": -3.0}, "positive"),
+        ({"snr": {"green": 50.0}}, "no arm 'green'"),
+        ({"snr": (np.array([5000.0, 4000.0]), np.array([1.0, 1.0]))}, "increase"),
+        ({"per": "nm"}, "pixel, angstrom"),
+        ({"windows": [(6000.0, 6100.0)]}, "window 6000-6100"),
+        ({"labels": STAR | {"mgfe": 0.0}}, "mg_fe"),
+        ({"labels": STAR | {"teff": 9000.0}}, "domain, 4500 to 6500"),
+        ({"labels": {"teff": 5500.0}}, "give logg, fe_h too"),
+        ({"labels": "betelgeuse"}, "choose from sun"),
+        ({"labels": STAR | {"teff": np.ones(3), "logg": np.ones(2)}}, "2, 3 stars"),
+        ({"resolution": 60_000.0}, "60,?000"),
+        ({"resolution": -1.0}, "positive"),
+        ({"arms": ["green"]}, "no arm 'green'"),
+        ({"instrument": "hermess"}, "hermes"),
+        ({"instrument": replace(TOY, arms=(replace(BLUE, wavelength=(6000.0, 6030.0)),))}, "5000-5035"),
+        ({"free": ["logg"]}, "free"),
+    ],
+)
+def test_wrong_questions_are_refused_in_words(emulator, change, words):
+    arguments = {"instrument": TOY, "labels": STAR, "snr": 100.0} | change
+    with pytest.raises(BayneError, match=words):
+        bayne.cramer_rao(emulator, **arguments)

@@ -42,9 +42,8 @@ from bayne.emulators import Emulator
 from bayne.inference import fast, fit
 from bayne.inference.batch import bound_settings
 from bayne.inference.classic import least_squares
-from bayne.inference.optimise import from_box
-from bayne.inference.sample import whitening
-from bayne.inference.surrogate import frame_at
+from bayne.inference.copula import BATCH, profiles
+from bayne.inference.surrogate import plane_at
 from bayne.labels import over_hydrogen
 from bayne.likelihood import Problem, jitter_variance, log_like, tabulate
 from bayne.spectrum import Spectrum
@@ -109,13 +108,12 @@ def counted(star: Spectrum, emulator: Emulator) -> str:
     static, arrays, prior = problem.static, problem.arrays, problem.prior
     with jax.enable_x64(True):
         arrays = jax.jit(tabulate)(arrays, jitter_variance(static, arrays, prior.upper))
-        centre = from_box(prior, jnp.asarray(theta))
-        frame = frame_at(static, arrays, prior, centre, whitening(static, arrays, prior, centre))
-        z = jnp.zeros((fast.BATCH, theta.size))
-        cost = fast._evaluate.lower(static, arrays, prior, frame, z).compile().cost_analysis()
-        operations, moved = (cost[name] / fast.BATCH for name in ("flops", "bytes accessed"))
-        z = jnp.zeros((fast.COUNT, theta.size))
-        seconds = timed(partial(fast._evaluate, static, arrays, prior, frame, z)) / fast.COUNT
+        x, covariance = jnp.asarray(theta), jnp.diag(((prior.upper - prior.lower) / 100) ** 2)
+        rest = (profiles(static, arrays, prior, x, covariance), plane_at(static, arrays, x))
+        few, round_ = (jnp.zeros((count, theta.size)) for count in (BATCH, fast.COUNT))
+        cost = fast._evaluate.lower(static, arrays, prior, *rest, few).compile().cost_analysis()
+        operations, moved = (cost[name] / BATCH for name in ("flops", "bytes accessed"))
+        seconds = timed(partial(fast._evaluate, static, arrays, prior, *rest, round_)) / fast.COUNT
     return (
         f"A draw of `fast`: {operations / 1e6:.1f} Mop without the Fourier transforms, {moved / 1e6:.1f} MB, "
         f"{1e3 * seconds:.2f} ms: {operations / seconds / 1e9:.0f} Gop/s, of {ceiling() / 1e9:.0f} that a float32 "

@@ -1,7 +1,5 @@
 """Importance sampling against exact integrals, and what `method="fast"` does where it cannot be trusted."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,21 +8,17 @@ from scipy.integrate import quad
 
 import bayne
 from bayne import Flag
-from bayne.inference import fast
-from bayne.inference.optimise import from_box
-from bayne.inference.surrogate import Frame
+from bayne.inference import copula, fast
 from bayne.likelihood import Prior
 
 LOWER, UPPER = np.array([-5.0, -5.0, -2.0, 0.0]), np.array([5.0, 0.3, 1.0, 1.0])
-DEPTH, NOISE, BEND = 0.02, 0.03, 0.1
+DEPTH, NOISE, BEND = 0.06, 0.03, 0.1
+PEAK = float(np.log10(DEPTH))
 COVARIANCE = np.array([[1.0, 0.9], [0.9, 1.0]])
-
-#: Whitening of the unconstrained coordinates: about right, without the correlation.
-WHITE = np.diag([0.4, 1.0, 1.2, 1.5])
 
 
 def residuals(x):
-    """Two correlated parameters, the first bent by the second, which is cut at 0.3; a line too weak to see."""
+    """Two correlated parameters, the first bent by the second, which is cut at 0.3; a line of two sigma."""
     bent = jnp.stack([x[0] - BEND * x[1] ** 2, x[1]])
     line = (10 ** x[2] - DEPTH) / NOISE
     return jnp.append(jnp.linalg.solve(jnp.linalg.cholesky(COVARIANCE), bent), line)
@@ -58,22 +52,26 @@ def exact():
 def sample(monkeypatch):
     """`importance` of the density above, from about the maximum or from elsewhere."""
 
-    def evaluate(static, arrays, prior, frame, z):
-        x, volume = jax.vmap(partial(frame.parameters, prior))(z)
+    def evaluate(static, arrays, prior, marginals, plane, e):
+        x, volume = jax.vmap(marginals.parameters)(e)
         like = jax.vmap(log_density)(x)
         return like + volume, x, like, like, jax.vmap(residuals)(x)
 
     monkeypatch.setattr(fast, "_evaluate", evaluate)
-    monkeypatch.setattr(fast, "whitening", lambda *args: jnp.asarray(WHITE))
-    monkeypatch.setattr(fast, "frame_at", lambda s, a, p, centre, white: Frame(centre, white, None, None))
+    monkeypatch.setattr(fast, "plane_at", lambda static, arrays, x: None)
+    monkeypatch.setattr(copula, "log_posterior", lambda static, arrays, prior, x: log_density(x))
+    jax.clear_caches()  # compiled functions hold the real one
 
-    def call(theta=(0.0, 0.0, -1.7, 0.5)):
+    def call(theta=(0.0, 0.0, PEAK, 0.5)):
         with jax.enable_x64(True):
             zero = jnp.zeros(4)
             prior = Prior(jnp.asarray(LOWER), jnp.asarray(UPPER), zero, zero, {}, (jnp.zeros((0, 4)), jnp.zeros(0)))
-            return fast.importance(None, {}, prior, from_box(prior, jnp.asarray(theta)), jax.random.key(3))
+            covariance = np.diag([1, 1, (NOISE / DEPTH / np.log(10)) ** 2, 1 / 12])
+            covariance[:2, :2] = COVARIANCE
+            return fast.importance(None, {}, prior, np.array(theta), covariance, jax.random.key(3))
 
-    return call
+    yield call
+    jax.clear_caches()
 
 
 def errors(answer, exact):
@@ -94,15 +92,33 @@ def test_means_and_errors_are_those_of_exact_integrals(sample, exact):
     assert np.all((answer.draws.values >= LOWER) & (answer.draws.values <= UPPER))
 
 
-def test_draws_of_the_gaussian_without_weights_are_caught(sample, exact, monkeypatch):
-    monkeypatch.setattr(fast, "walk", lambda surrogate, frame, prior, z, key: z)
-    monkeypatch.setattr(fast.az, "psislw", lambda log_weight: (np.zeros_like(log_weight), np.array(0.0)))
+def test_draws_of_the_copula_without_weights_are_caught(sample, exact, monkeypatch):
+    def first(surrogate, marginals, prior, proposal, rng):
+        return proposal.draws(fast.COUNT, rng), proposal, 1e9
+
+    monkeypatch.setattr(fast, "population", first)
+    monkeypatch.setattr(fast, "smoothed", lambda log_weight: (np.zeros_like(log_weight), 0.0, 1e3))
     assert errors(sample(), exact)[1] > 0.07
 
 
 def test_a_surrogate_of_the_wrong_place_is_not_reliable(sample, monkeypatch):
     monkeypatch.setattr(fast, "ROUNDS", 2)
     assert not sample(theta=(4.9, -4.9, 0.9, 0.5)).reliable
+
+
+def test_a_population_that_was_not_reached_is_not_reliable(sample, monkeypatch):
+    """However good the surrogate is: its posterior must have been sampled."""
+    real = fast.population
+    monkeypatch.setattr(fast, "population", lambda *given: (*real(*given)[:2], 10.0))
+    assert not sample().reliable
+
+
+def test_tempered_weights_leave_half_of_the_draws_effective():
+    log_weight = np.random.default_rng(2).normal(0, 20, 1000)
+    weight = fast.tempered(log_weight, 0.5)
+    assert weight.sum() ** 2 / np.sum(weight**2) == pytest.approx(500, rel=0.01)
+    assert np.all(np.diff(weight[np.argsort(log_weight)]) >= 0)
+    assert fast.tempered(np.zeros(10), 0.5) == pytest.approx(1)
 
 
 def test_draws_whose_density_is_not_finite_count_for_nothing(sample, exact, monkeypatch):

@@ -1,4 +1,4 @@
-"""Posteriors without chains on the full model: importance sampling from a surrogate that learns as it goes."""
+"""Posteriors without chains: importance sampling from a surrogate of the likelihood that learns as it goes."""
 
 from __future__ import annotations
 
@@ -9,21 +9,30 @@ import arviz as az
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.stats import multivariate_t
 
 from ..forward import Arrays
 from ..likelihood import Prior, Static, jitter_variance, log_likelihood, predict
 from ..spectrum import FloatArray
-from .sample import CHAINS, DRAWS, Draws, whitening
-from .surrogate import Frame, frame_at, learn, tempered, walk
+from .copula import BATCH, Marginals, profiles
+from .sample import CHAINS, DRAWS, Draws
+from .surrogate import Plane, Surrogate, learn, plane_at
 
-#: Draws of every round, and the most rounds: the first draws from a Gaussian, the others from what those before taught.
-COUNT, ROUNDS = 1000, 6
+#: Draws of every round, and the most rounds: the first draws from a copula, the others from what those before taught.
+COUNT, ROUNDS = 1000, 8
+
+#: Draws that a surrogate is tried at, and passes that move them to where its posterior is.
+MANY, PASSES = 20_000, 4
+
+#: Degrees of freedom of the Student's t that all draws come from.
+FREEDOM = 20.0
+
+#: Share of the draws that stays effective in a regression, and in the moments of a pass.
+TAUGHT, MOVED = 0.5, 0.1
 
 #: Log density of a draw where it is not finite: such a draw weighs nothing, and teaches nothing.
 NOTHING = -1e10
-
-#: Spectra that are computed side by side.
-BATCH = 16
 
 #: Largest shape of the tail of the weights (Vehtari et al. 2024, JMLR 25, 72, section 3.2.4), and least
 #: effective number, for which the weighted draws are kept.
@@ -53,11 +62,10 @@ def trusted(khat: float, ess: float) -> bool:
 
 
 class Drawn(NamedTuple):
-    """Whitened coordinates z (k, n), log density there, parameters x (k, n), their log posterior and log likelihood
-    (k,), and c (k, m).
+    """Log density of the copula's coordinates (k,), parameters x (k, n), their log posterior and log likelihood (k,),
+    and c (k, m).
     """
 
-    z: FloatArray
     target: FloatArray
     x: FloatArray
     posterior: FloatArray
@@ -65,47 +73,127 @@ class Drawn(NamedTuple):
     c: FloatArray
 
 
-def importance(static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, key: jax.Array) -> Weighted:
+def importance(
+    static: Static, arrays: Arrays, prior: Prior, theta: FloatArray, covariance: FloatArray, key: jax.Array
+) -> Weighted:
     """Draws from the posterior by Pareto-smoothed importance sampling.
 
-    The first thousand draws are from the Gaussian approximation. What the likelihood is there teaches a `Surrogate`,
-    whose posterior is sampled for next to nothing; a thousand draws of it are weighted by what the true posterior has
-    over it. While the weights cannot be trusted these draws teach it too, and a thousand more follow.
+    The first thousand draws are from a Gaussian copula with profiles as marginals. What the likelihood is there teaches
+    a `Surrogate`, whose posterior is sampled for next to nothing; a thousand draws of it are weighted by what the true
+    likelihood has over it. While the weights cannot be trusted these draws teach it too, and a thousand more follow.
 
     Parameters
     ----------
     static, arrays, prior
         The problem; with what `tabulate` adds, draws cost less.
-    centre
-        (n,) maximum of the density of the unconstrained coordinates.
+    theta, covariance
+        (n,) maximum of the posterior and (n, n) covariance there.
     key
         JAX random key.
     """
-    frame = frame_at(static, arrays, prior, centre, whitening(static, arrays, prior, centre))
+    x = jnp.asarray(theta)
+    plane = plane_at(static, arrays, x)
+    marginals = profiles(static, arrays, prior, x, jnp.asarray(covariance))
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
-    drawn = _draw(static, arrays, prior, frame, rng.standard_normal((COUNT, centre.size)))
-    log_weight = drawn.target + 0.5 * np.sum(drawn.z**2, axis=1)
+    proposal = Proposal(np.zeros(theta.size), np.eye(theta.size))
+    e = proposal.draws(COUNT, rng)
+    drawn = _draw(static, arrays, prior, marginals, plane, e)
+    log_weight = drawn.target - proposal.log_density(e)
     lessons: list[tuple[FloatArray, ...]] = []
-    for turn in range(1, ROUNDS):
-        lessons.append((drawn.x, drawn.c, drawn.likelihood, tempered(log_weight)))
+    for _ in range(1, ROUNDS):
+        lessons.append((drawn.x, drawn.c, drawn.likelihood, tempered(log_weight, TAUGHT)))
         surrogate = learn(*(np.concatenate(part) for part in zip(*lessons, strict=True)))
-        start = drawn.z[_chosen(np.asarray(az.psislw(log_weight)[0]), COUNT, rng)]
-        z = walk(surrogate, frame, prior, jnp.asarray(start), jax.random.fold_in(key, turn))
-        drawn = _draw(static, arrays, prior, frame, np.asarray(z))
+        e, proposal, tried = population(surrogate, marginals, prior, proposal, rng)
+        drawn = _draw(static, arrays, prior, marginals, plane, e)
         log_weight = drawn.likelihood - np.asarray(jax.vmap(surrogate.log_like)(jnp.asarray(drawn.x)))
-        smooth, khat = az.psislw(log_weight)
-        weight = np.exp(smooth - np.max(smooth))
-        ess = float(np.sum(weight) ** 2 / np.sum(weight**2))
-        if trusted(float(khat), ess):
+        smooth, khat, ess = smoothed(log_weight)
+        ess = ess * tried / (ess + tried)  # both resamplings lose some
+        if trusted(khat, ess):
             break
-    chosen = _chosen(np.asarray(smooth), CHAINS * DRAWS, rng)
+    chosen = resampled(smooth, CHAINS * DRAWS, rng)
     shape = (CHAINS, DRAWS)
     stats = {"lp": drawn.posterior, "log_likelihood_total": drawn.likelihood}
     draws = Draws(drawn.x[chosen].reshape(*shape, -1), {name: v[chosen].reshape(shape) for name, v in stats.items()})
-    return Weighted(draws, float(khat), ess)
+    return Weighted(draws, khat, ess)
 
 
-def _chosen(log_weight: FloatArray, count: int, rng: np.random.Generator) -> np.ndarray:
+class Proposal(NamedTuple):
+    """Student's t in the copula's coordinates: location (n,) and Cholesky factor (n, n) of its scale."""
+
+    mean: FloatArray
+    spread: FloatArray
+
+    def draws(self, count: int, rng: np.random.Generator) -> FloatArray:
+        """(count, n)."""
+        white = rng.standard_normal((count, self.mean.size)) * np.sqrt(FREEDOM / rng.chisquare(FREEDOM, (count, 1)))
+        return np.asarray(self.mean + white @ self.spread.T)
+
+    def log_density(self, e: FloatArray) -> FloatArray:
+        """(k,) at coordinates (k, n)."""
+        white = solve_triangular(self.spread, (e - self.mean).T, lower=True).T
+        size = np.sum(np.log(np.diag(self.spread)))
+        return np.asarray(multivariate_t.logpdf(white, shape=np.eye(self.mean.size), df=FREEDOM) - size)
+
+
+def population(
+    surrogate: Surrogate, marginals: Marginals, prior: Prior, proposal: Proposal, rng: np.random.Generator
+) -> tuple[FloatArray, Proposal, float]:
+    """Draws (`COUNT`, n) of the copula's coordinates from a surrogate's posterior.
+
+    Importance sampling with resampling: a Student's t takes on the mean and the covariance of its own weighted draws, a
+    few times, and what is drawn from the last is resampled.
+
+    Returns
+    -------
+    tuple
+        The draws; the last proposal; and the effective number that they were chosen from, 0 where it cannot be trusted.
+    """
+    for turn in range(PASSES):
+        e = proposal.draws(MANY, rng)
+        log_weight = np.asarray(_target(surrogate, marginals, prior, jnp.asarray(e))) - proposal.log_density(e)
+        log_weight = np.where(np.isfinite(log_weight), log_weight, NOTHING)
+        if turn < PASSES - 1:
+            weight = tempered(log_weight, MOVED)
+            mean = np.average(e, axis=0, weights=weight)
+            off = (e - mean) * np.sqrt(weight[:, None] / MANY)
+            spread = np.linalg.cholesky(off.T @ off + 1e-9 * np.eye(mean.size))
+            proposal = Proposal(mean, np.asarray(spread, dtype=np.float64))
+    smooth, khat, ess = smoothed(log_weight)
+    return e[resampled(smooth, COUNT, rng)], proposal, ess if khat < KHAT_MAX else 0.0
+
+
+@jax.jit
+def _target(surrogate: Surrogate, marginals: Marginals, prior: Prior, e: jax.Array) -> jax.Array:
+    """(k,) log density of the copula's coordinates (k, n) when the surrogate is the likelihood."""
+
+    def one(e: jax.Array) -> jax.Array:
+        x, volume = marginals.parameters(e)
+        return surrogate.log_like(x) + prior.log_density(x) + volume
+
+    return jax.lax.map(one, e, batch_size=1000)
+
+
+def tempered(log_weight: FloatArray, share: float) -> FloatArray:
+    """Weights of mean 1, flattened by a power until this share of them is effective."""
+    log_weight = log_weight - log_weight.max()
+    low, high = 0.0, 2.0
+    for _ in range(30):
+        power = min(0.5 * (low + high), 1.0)
+        weight = np.exp(power * log_weight)
+        enough = weight.sum() ** 2 >= share * log_weight.size * np.sum(weight**2)
+        low, high = (power, high) if enough else (low, power)
+    weight = np.exp(low * log_weight)
+    return np.asarray(weight / weight.mean())
+
+
+def smoothed(log_weight: FloatArray) -> tuple[FloatArray, float, float]:
+    """Log weights with a smoothed tail, its shape k-hat, and the effective number."""
+    smooth, khat = (np.asarray(v) for v in az.psislw(log_weight))
+    weight = np.exp(smooth - smooth.max())
+    return smooth, float(khat), float(np.sum(weight) ** 2 / np.sum(weight**2))
+
+
+def resampled(log_weight: FloatArray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Systematic resampling: every draw comes as often as its weight says, rounded up or down; in random order."""
     weight = np.exp(log_weight - log_weight.max())
     share = np.cumsum(weight) / np.sum(weight)
@@ -113,28 +201,27 @@ def _chosen(log_weight: FloatArray, count: int, rng: np.random.Generator) -> np.
     return rng.permutation(np.minimum(np.searchsorted(share, points), log_weight.size - 1))
 
 
-def _draw(static: Static, arrays: Arrays, prior: Prior, frame: Frame, z: FloatArray) -> Drawn:
-    target, x, posterior, likelihood, c = (
-        np.asarray(v) for v in _evaluate(static, arrays, prior, frame, jnp.asarray(z))
+def _draw(static: Static, arrays: Arrays, prior: Prior, marginals: Marginals, plane: Plane, e: FloatArray) -> Drawn:
+    found = Drawn(*(np.asarray(v) for v in _evaluate(static, arrays, prior, marginals, plane, jnp.asarray(e))))
+    finite = np.isfinite(found.target) & np.isfinite(found.c).all(axis=1)
+    target, posterior, likelihood = (
+        np.where(finite, v, NOTHING) for v in (found.target, found.posterior, found.likelihood)
     )
-    finite = np.isfinite(target) & np.isfinite(c).all(axis=1)
-    target, posterior, likelihood = (np.where(finite, v, NOTHING) for v in (target, posterior, likelihood))
-    return Drawn(z, target, x, posterior, likelihood, np.where(finite[:, None], c, 0.0))
+    return Drawn(target, found.x, posterior, likelihood, np.where(finite[:, None], found.c, 0.0))
 
 
 @partial(jax.jit, static_argnums=0)
 def _evaluate(
-    static: Static, arrays: Arrays, prior: Prior, frame: Frame, z: jax.Array
+    static: Static, arrays: Arrays, prior: Prior, marginals: Marginals, plane: Plane, e: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
-    """What `Drawn` has, for z (k, n)."""
+    """What `Drawn` has, for e (k, n)."""
 
-    def one(z: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
-        x, volume = frame.parameters(prior, z)
+    def one(e: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
+        x, volume = marginals.parameters(e)
         # without the barrier XLA fuses the last steps of the spectrum into each of its uses, and does them every time
         model: jax.Array = jax.lax.optimization_barrier(predict(static, arrays, x))  # type: ignore[no-untyped-call]
         like = log_likelihood(arrays, model, jitter_variance(static, arrays, x))
         posterior = like + prior.log_density(x)
-        c = jnp.einsum("an,anm->m", model - frame.model, frame.axes)
-        return posterior + volume, x, posterior, like, c
+        return posterior + volume, x, posterior, like, plane.coordinates(model)
 
-    return jax.lax.map(one, z, batch_size=BATCH)
+    return jax.lax.map(one, e, batch_size=BATCH)

@@ -348,15 +348,15 @@ def _posterior(
         seed = np.asarray(jax.random.key_data(key)).tolist()
         draws = laplace(ridge, theta, np.asarray(prior.lower), np.asarray(prior.upper), (walls[0], walls[1]), seed)
         return draws, {}, fisher, covariance
-    u, _, _ = optimise(static, arrays, prior, from_box(prior, x)[None], FIRST_STEPS, True)
     table = jax.jit(tabulate)(arrays, jitter_variance(static, arrays, prior.upper))
     if settings.method == "fast":
-        answer = importance(static, table, prior, u[0], key)
+        answer = importance(static, table, prior, theta, covariance, key)
         verdict.numbers |= {"khat": answer.khat, "ess_weights": answer.ess}
         if answer.reliable:
             return answer.draws.values, answer.draws.stats, fisher, covariance
         verdict.raise_flag(
             Flag.SAMPLED_INSTEAD, f"Importance sampling: k-hat {answer.khat:.2f}, effective draws {answer.ess:.0f}."
         )
+    u, _, _ = optimise(static, arrays, prior, from_box(prior, x)[None], FIRST_STEPS, True)
     draw = chains(static, table, prior, u[0], key, "nuts" if settings.method == "nuts" else "hmc")
     return draw.values, draw.stats, fisher, covariance

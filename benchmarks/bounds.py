@@ -2,9 +2,10 @@
 
     python benchmarks/bounds.py --derivatives galah_pysme_derivatives.h5 --stars 10000 --output build/bounds
 
-First the Cramér-Rao bounds of the default emulator for three stars and four instruments at S/N 100 per pixel. Then, for
-the stars whose derivatives a physical synthesis gave, the bounds of each emulator over those of the derivatives, both
-without emulator error, for labels with a measurable line. Then many stars in one call.
+First the Cramér-Rao bounds of the default emulator for three stars and four instruments at S/N 100 per pixel, of the
+photons alone and with the emulator's error. Then, for the stars whose derivatives a physical synthesis gave, the
+bounds of each emulator over those of the derivatives, both without emulator error, for labels with a measurable line.
+Then many stars in one call.
 """
 
 from __future__ import annotations
@@ -77,15 +78,17 @@ def text(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if np.isfinite(value) else "-"
 
 
-def setups(emulator: Emulator) -> Iterable[str]:
+def setups(emulator: Emulator, counted: bool) -> Iterable[str]:
     """Lines of a table: bounds of every label for three stars and four instruments."""
     found = {
-        (star, setup): one(emulator, setup, star, SNR, arms=arms) for star in STARS for setup, arms in SETUPS.items()
+        (star, setup): one(emulator, setup, star, SNR, arms=arms, emulator_error=counted)
+        for star in STARS
+        for setup, arms in SETUPS.items()
     }
     yield "| | " + " | ".join(f"{star}: {setup}" for star, setup in found) + " |"
     yield "|---|" + "---|" * len(found)
     for i, name in enumerate(emulator.label_names):
-        digits = 0 if name == "teff" else 2
+        digits = 0 if name == "teff" else 3
         yield f"| {pretty(name)} | " + " | ".join(text(b.std[i], digits) for b in found.values()) + " |"
 
 
@@ -139,7 +142,8 @@ def main() -> None:
     emulator = bayne.load_emulator(options.emulator)
     versions = ", ".join(f"{p} {version(p)}" for p in ("bayne", "jax"))
     lines = [f"{date.today()}, {versions}, {jax.default_backend()}, {options.emulator}, S/N {SNR:g} per pixel", ""]
-    lines += [*setups(emulator), ""]
+    for counted in (False, True):
+        lines += [f"Emulator error {'counted' if counted else 'not counted'}:", "", *setups(emulator, counted), ""]
     if options.derivatives is not None:
         lines += [*gradients(options.against, options.derivatives), ""]
     lines.append(many(emulator, options.stars))

@@ -43,7 +43,7 @@ def fitted(star: Spectrum, emulator: Emulator, truth: np.ndarray, path: Path, **
         return
     result = bayne.fit_star(star, emulator, **options)
     told: dict[str, Any] = {"flags": result.flags.names, "ok": result.ok, "labels": list(emulator.label_names)}
-    told |= {key: result.diagnostics.get(key) for key in ("khat", "seconds", "chi2_reduced")}
+    told |= {key: result.diagnostics.get(key) for key in ("khat", "seconds", "chi2_reduced", "teacher_shift")}
     told |= {"truth": truth.tolist(), "mean": [], "std": [], "rank": [], "prior": []}
     for name, true in zip(emulator.label_names, truth, strict=True):
         draws = result.draws(name)

@@ -43,6 +43,7 @@ def figure(folder: Path, origin: str) -> None:
     physical = {name: fits for name, fits in groups.items() if name.startswith("physical-")}
     if physical:
         lines += [*coverage_table(physical), "", *recovery_lines(physical), "", *part_lines(physical)]
+    lines += ["", *(path_line(name, fits) for name, fits in groups.items())]
     ranks = {name: fits for name, fits in groups.items() if name.startswith("mocks-")}
     for name, fits in ranks.items():
         lines += ["", *rank_lines(name, fits)]
@@ -53,6 +54,20 @@ def figure(folder: Path, origin: str) -> None:
     (folder / "tables.md").write_text(text, encoding="utf-8")
     print(text)
     draw(physical, ranks, folder / "calibration.png")
+
+
+def path_line(name: str, fits: Fits) -> str:
+    """How the fits of a group went: k-hat, who went on to HMC, distance from the teacher, seconds."""
+    khat, shift, seconds = (
+        np.array([fit.get(key) for fit in fits], dtype=float) for key in ("khat", "teacher_shift", "seconds")
+    )
+    parts = [f"- {name}: {len(fits)} fits, {np.median(seconds):.1f} s"]
+    if np.isfinite(khat).any():
+        instead = sum("SAMPLED_INSTEAD" in fit["flags"] for fit in fits)
+        parts.append(f"k-hat {np.nanmedian(khat):.2f}, {instead} went on to HMC")
+    if np.isfinite(shift).any():
+        parts.append(f"teacher's shift {np.nanmedian(shift):.2f} sigma, at most {np.nanmax(shift):.2f}")
+    return "; ".join(parts)
 
 
 def column(fits: Fits, name: str) -> np.ndarray:

@@ -188,7 +188,8 @@ def tempered(log_weight: FloatArray, share: float) -> FloatArray:
 
 def smoothed(log_weight: FloatArray) -> tuple[FloatArray, float, float]:
     """Log weights with a smoothed tail, its shape k-hat, and the effective number."""
-    smooth, khat = (np.asarray(v) for v in az.psislw(log_weight))
+    with np.errstate(over="ignore"):  # ArviZ's fit of the tail divides by what may be infinite, rightly
+        smooth, khat = (np.asarray(v) for v in az.psislw(log_weight))
     weight = np.exp(smooth - smooth.max())
     return smooth, float(khat), float(np.sum(weight) ** 2 / np.sum(weight**2))
 

@@ -19,9 +19,9 @@ from ..labels import VELOCITIES, check_known
 from ..likelihood import Problem, Static, build, factorise, jacobian, jitter_variance, with_emulator_error
 from ..precision import double
 from ..spectrum import FloatArray, Spectrum, within
-from .bounds import Bounds
 from .exposure import SNR, expose
 from .fisher import fisher_matrix
+from .result import Bounds
 
 #: Rotation (km/s) of a star that has none given: a slow rotator's, for at none at all its derivative vanishes.
 VSINI = 5.0

@@ -24,8 +24,7 @@ def fisher_matrix(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array
 
 def expand(static: Static, arrays: Arrays, theta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Log likelihood (), its gradient (n_free,) and `fisher_matrix` (n_free, n_free), all of one Jacobian."""
-    # without the barrier XLA makes the derivatives again for each of their uses
-    model, derivatives = jax.lax.optimization_barrier(jacobian(static, arrays, theta))  # type: ignore[no-untyped-call]
+    model, derivatives = jacobian(static, arrays, theta)
     extra = jitter_variance(static, arrays, theta)
     value, (by_model, by_extra) = jax.value_and_grad(log_likelihood, argnums=(1, 2))(arrays, model, extra)
     gradient = jnp.einsum("an,anm->m", by_model, derivatives)

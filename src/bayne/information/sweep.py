@@ -12,8 +12,8 @@ from ..emulators import Emulator
 from ..errors import BayneError
 from ..instrument import Instrument, load_instrument
 from ..spectrum import FloatArray
-from .bounds import Bounds
 from .cramer_rao import cramer_rao
+from .result import Bounds
 
 #: What is tried where nothing is said: S/N, and R as a share of the emulator's.
 SIGNAL_TO_NOISE = (10.0, 20.0, 30.0, 50.0, 70.0, 100.0, 150.0, 200.0, 300.0, 500.0)

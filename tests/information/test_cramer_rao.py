@@ -23,8 +23,8 @@ def emulator():
     return toy_emulator()
 
 
-def bound(emulator, snr=100.0, **options):
-    return bayne.cramer_rao(emulator, TOY, STAR, snr, **options)
+def bound(emulator, snr=100.0, values=STAR, **options):
+    return bayne.cramer_rao(emulator, TOY, values, snr, **options)
 
 
 def test_bounds_are_those_of_a_dense_matrix(emulator):
@@ -91,6 +91,18 @@ def test_priors_and_nuisances_cost_what_they_should(emulator):
     np.testing.assert_allclose(1 + free.losses["rv"][:4], free.std[:4] / still.std[:4], rtol=1e-3)
     worse = bound(erring_emulator(0.1))
     assert np.all(worse.losses["emulator error"][:4] > 0)
+
+
+def test_what_is_known_has_its_value(emulator):
+    """A rotation that is known broadens all the same; known-bad twin: the same star without it."""
+    known, free = (bound(emulator, free=f, values=STAR | {"vsini": 40.0}) for f in (("rv",), ("rv", "vsini")))
+    assert "vsini" not in known.names
+    np.testing.assert_allclose(1 + free.losses["vsini"][:4], free.std[:4] / known.std[:4], rtol=1e-6)
+    assert np.all(known.std[:4] > 1.3 * bound(emulator, free=("rv",)).std[:4])
+    with jax.enable_x64(True):
+        shares = expect(emulator, TOY, 100.0, free=()).information(STAR)[1]
+    assert shares[0].shape[0] == 4 + 2
+    np.testing.assert_allclose(np.concatenate(shares, axis=1)[:4].sum(axis=1), 1, rtol=1e-6)
 
 
 def test_the_table_has_both_kinds_of_abundance_and_says_what_is_not_constrained(emulator):
@@ -160,6 +172,8 @@ def test_signal_to_noise_by_arm_by_wavelength_and_per_angstrom(emulator):
         ({"instrument": "hermess"}, "hermes"),
         ({"instrument": replace(TOY, arms=(replace(BLUE, wavelength=(6000.0, 6030.0)),))}, "5000-5035"),
         ({"free": ["logg"]}, "free"),
+        ({"labels": STAR | {"vmac": 4.0}}, "vmac is given but not free"),
+        ({"continuum": True}, "order from 0 to 30"),
     ],
 )
 def test_wrong_questions_are_refused_in_words(emulator, change, words):

@@ -13,7 +13,7 @@ from ..errors import BayneError
 from ..flags import Flag
 from ..instrument import Instrument, load_instrument
 from ..labels import VELOCITIES, check_known
-from ..likelihood import broadening, continuum
+from ..likelihood import broadening, check_order, continuum
 from ..spectrum import FloatArray, Spectrum, within
 from .diagnose import Verdict
 
@@ -91,9 +91,7 @@ def check_arguments(settings: Settings, emulator: Emulator) -> None:
     for name in emulator.card.absorbs:
         if name in settings.fixed or name in settings.priors:
             raise BayneError(f"{name}: the network's labels contain it; leave it out of fixed and priors")
-    order = settings.continuum
-    if order is not None and order is not False and (isinstance(order, bool) or not 0 <= int(order) <= 30):
-        raise BayneError(f"continuum {order!r}: give a Chebyshev order from 0 to 30, None or False")
+    check_order(settings.continuum)
     if settings.resolution is not None and not settings.resolution > 0:
         raise BayneError(f"resolution {settings.resolution}: give R = λ/FWHM, a positive number")
     for name in settings.priors:

@@ -16,7 +16,7 @@ from ..errors import BayneError
 from ..forward import Arrays
 from ..instrument import Instrument, load_instrument
 from ..labels import VELOCITIES, check_known
-from ..likelihood import Problem, Static, build, factorise, jacobian, jitter_variance, with_emulator_error
+from ..likelihood import Problem, Static, build, check_order, factorise, jacobian, jitter_variance, with_emulator_error
 from ..precision import double
 from ..spectrum import FloatArray, Spectrum, within
 from .exposure import SNR, expose
@@ -47,6 +47,8 @@ class Exposure:
         See `cramer_rao`; the spectrum is flat.
     problem
         Of the likelihood, without the emulator's error.
+    free
+        Velocities that are not known.
     emulator_error
         Whether that is counted.
     """
@@ -54,7 +56,14 @@ class Exposure:
     emulator: Emulator
     spectrum: Spectrum
     problem: Problem
+    free: tuple[str, ...]
     emulator_error: bool
+
+    @property
+    def unknown(self) -> np.ndarray:
+        """(n,) positions of the parameters that are not known, among those of the problem."""
+        own = (*self.emulator.label_names, *self.free)
+        return np.array([i for i, n in enumerate(self.problem.static.names) if n in own or n not in VELOCITIES])
 
     def at(self, values: Mapping[str, float]) -> tuple[Problem, jax.Array]:
         """Problem and parameters (n,) of a star."""
@@ -71,15 +80,16 @@ class Exposure:
         return self._bounds(*self.at(values))
 
     def _bounds(self, problem: Problem, theta: jax.Array) -> Bounds:
-        prior = problem.prior
+        prior, keep = problem.prior, self.unknown
+        both = np.ix_(keep, keep)
         return Bounds(
-            names=problem.static.names,
+            names=tuple(problem.static.names[i] for i in keep),
             labels=self.emulator.label_names,
-            values=np.asarray(theta),
-            fisher=np.asarray(_fisher(problem.static, problem.arrays, theta)),
-            prior=np.asarray(prior.curvature(theta)),
-            width=np.asarray(prior.upper - prior.lower),
-            prior_std=problem.prior_std,
+            values=np.asarray(theta)[keep],
+            fisher=np.asarray(_fisher(problem.static, problem.arrays, theta))[both],
+            prior=np.asarray(prior.curvature(theta))[both],
+            width=np.asarray(prior.upper - prior.lower)[keep],
+            prior_std=problem.prior_std[keep],
         )
 
     @double
@@ -111,7 +121,8 @@ class Exposure:
         """
         problem, theta = self.at(values)
         covariance = self.bounds(values).covariance
-        share = np.asarray(_shares(problem.static, problem.arrays, theta, jnp.asarray(covariance)))
+        moving = self.unknown[self.unknown < problem.static.n_mean]
+        share = np.asarray(_shares(problem.static, problem.arrays, theta, jnp.asarray(covariance), moving))
         arms = self.spectrum.arms
         return [a.wavelength for a in arms], [share[:, k, : a.wavelength.size] for k, a in enumerate(arms)]
 
@@ -120,15 +131,15 @@ _fisher = partial(jax.jit, static_argnums=0)(fisher_matrix)
 
 
 @partial(jax.jit, static_argnums=0)
-def _shares(static: Static, arrays: Arrays, theta: jax.Array, covariance: jax.Array) -> jax.Array:
-    """(n, a, n_pixels) see `Exposure.information`; zero for the jitters, which change no mean."""
+def _shares(static: Static, arrays: Arrays, theta: jax.Array, covariance: jax.Array, moving: jax.Array) -> jax.Array:
+    """(n, a, n_pixels) see `Exposure.information`; zero for the jitters, not `moving` the mean."""
     model, derivatives = jacobian(static, arrays, theta)
-    n = derivatives.shape[-1]
-    hidden = derivatives @ covariance[:n, :n]
+    k = moving.size
+    hidden = derivatives[..., moving] @ covariance[:k, :k]
     solved = factorise(arrays, model, jitter_variance(static, arrays, theta), hidden).solved(hidden)
     share = jnp.moveaxis(hidden * solved, -1, 0)
     total = jnp.sum(share, axis=(1, 2), keepdims=True)
-    return jnp.pad(share / jnp.where(total > 0, total, 1.0), ((0, covariance.shape[0] - n), (0, 0), (0, 0)))
+    return jnp.pad(share / jnp.where(total > 0, total, 1.0), ((0, covariance.shape[0] - k), (0, 0), (0, 0)))
 
 
 @double
@@ -159,17 +170,19 @@ def expect(
         ends = ", ".join(f"{low:.0f}-{high:.0f}" for low, high in emulator.windows())
         raise BayneError(f"{profile.name}: no pixel with light lies where the emulator has spectra, {ends} Å (vacuum)")
     spectrum = replace(spectrum, arms=tuple(arm for arm, keep in zip(spectrum.arms, seen, strict=True) if keep))
+    check_order(continuum)
     order = None if continuum is False else profile.continuum if continuum is None else int(continuum)
+    # what is known is a parameter too, whose row and column are left out
     problem = build(
-        spectrum, emulator, velocity=0.0, bary=0.0, free=tuple(free), fixed={}, priors=priors or {}, order=order,
-        pilot=[np.ones(arm.wavelength.size) for arm in spectrum.arms], with_jitter=True,
+        spectrum, emulator, velocity=0.0, bary=0.0, free=("rv", "vsini", *free), fixed={}, priors=priors or {},
+        order=order, pilot=[np.ones(arm.wavelength.size) for arm in spectrum.arms], with_jitter=True,
     )  # fmt: skip
     if not problem.plan.used.any():
         raise BayneError(f"{profile.name}: no pixel is far enough inside the emulator's windows for its broad kernels")
     if priors is None:
         arrays = dict(problem.arrays)
         problem = replace(problem, arrays=arrays | {"basis": FLAT * arrays["basis"]})
-    return Exposure(emulator, spectrum, problem, emulator_error)
+    return Exposure(emulator, spectrum, problem, tuple(free), emulator_error)
 
 
 @double
@@ -206,7 +219,7 @@ def cramer_rao(
     windows
         Wavelength ranges that are used, vacuum Å; None for all.
     free
-        Which of ``rv``, ``vsini`` and ``vmac`` are unknown.
+        Which of ``rv``, ``vsini`` and ``vmac`` are unknown; others have the values of `labels`.
     priors
         By label ``(mean, sd)`` or a scalar NumPyro distribution, as in `fit_star`; with None there are none on the
         continuum either. Bounds with priors are Bayesian ones.
@@ -232,6 +245,8 @@ def cramer_rao(
             raise BayneError(f"unknown star {labels!r}: choose from {', '.join(STARS)}, or give labels")
         labels = STARS[labels]
     check_known(labels, (*emulator.label_names, *VELOCITIES), "labels")
+    if "vmac" in labels and "vmac" not in exposure.problem.static.names:
+        raise BayneError("labels: vmac is given but not free; add it to free=")
     sizes = {np.size(v) for v in labels.values() if np.ndim(v)}
     if len(sizes) > 1:
         raise BayneError(f"labels: arrays of {', '.join(map(str, sorted(sizes)))} stars; give the same number for all")

@@ -74,6 +74,10 @@ def sweep(
                 if any(arm.wavelength[0] < high and arm.wavelength[1] > low for arm in chosen)
             ),
         }[over]
+    if not values:
+        raise BayneError(
+            f"sweep over {over}: nothing to go over; are these arms of the instrument, inside the windows?"
+        )
     found = []
     for value in values:
         asked = dict(options) | {"snr": snr, key: [value] if over == "window" else value}

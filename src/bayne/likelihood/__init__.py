@@ -1,5 +1,6 @@
 """Priors, noise, continuum and emulator error: the log posterior of one star."""
 
+from .continuum import check_order
 from .gram import tabulate
 from .marginal import factorise, log_likelihood
 from .priors import Prior, reach
@@ -25,6 +26,7 @@ __all__ = [
     "best_continuum",
     "broadening",
     "build",
+    "check_order",
     "factorise",
     "jacobian",
     "jitter_variance",

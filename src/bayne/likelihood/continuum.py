@@ -5,10 +5,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.polynomial import chebyshev
 
+from ..errors import BayneError
 from ..spectrum import Arm, FloatArray
 
 #: Standard deviation of the Gaussian prior on each Chebyshev coefficient, relative to the pilot continuum.
 PRIOR_SIGMA = 0.1
+
+
+def check_order(order: int | bool | None) -> None:
+    """Raise unless a Chebyshev order is one: 0 to 30, False for no continuum, None for the usual.
+
+    Raises
+    ------
+    BayneError
+        It is not.
+    """
+    if order is not None and order is not False and (isinstance(order, bool) or not 0 <= int(order) <= 30):
+        raise BayneError(f"continuum {order!r}: give a Chebyshev order from 0 to 30, None or False")
 
 
 def basis(wavelength: FloatArray, order: int) -> FloatArray:

@@ -59,10 +59,16 @@ def test_a_table_of_signal_to_noise(run: Run, tmp_path: Path) -> None:
     np.testing.assert_allclose(Table.read(page.with_suffix(".ecsv"))["bound"][:4], bounds.std[:4], rtol=1e-4)
     noise.write_text("5000\n5100\n")
     assert "two columns" in run("crb", *WORDS, *words).output
+    for bad in ("5000,100\n5100,\n5200,100", "5000,100\n5200,many"):
+        noise.write_text(f"wave,snr\n{bad}\n")
+        result = run("crb", *WORDS, *words)
+        assert (result.exit_code, "etc.csv" in result.output) == (1, True)
+    assert run("crb", *WORDS, *words, "--reach", "0.1").exit_code == 2
 
 
 def test_wrong_usage(run: Run) -> None:
     assert run("crb", "--instrument", "toy").exit_code == 2
+    assert run("crb", *WORDS, "--instrument", "toy", "-o", "star.ecsv").exit_code == 2
     assert run("crb", "--instrument", "toy", "--star", "sun", *WORDS).exit_code == 2
     assert "teff=5000" in run("crb", "--instrument", "toy", "--label", "teff").output
     nobody = run("crb", "--instrument", "toy", "--star", "vega")

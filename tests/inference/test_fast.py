@@ -119,6 +119,10 @@ def test_tempered_weights_leave_half_of_the_draws_effective():
     assert weight.sum() ** 2 / np.sum(weight**2) == pytest.approx(500, rel=0.01)
     assert np.all(np.diff(weight[np.argsort(log_weight)]) >= 0)
     assert fast.tempered(np.zeros(10), 0.5) == pytest.approx(1)
+    dead = np.where(np.arange(1000) < 700, fast.NOTHING, log_weight)
+    weight = fast.tempered(dead, 0.5)
+    assert not weight[:700].any()
+    assert weight.sum() ** 2 / np.sum(weight**2) == pytest.approx(150, rel=0.02)
 
 
 def test_draws_whose_density_is_not_finite_count_for_nothing(sample, exact, monkeypatch):

@@ -63,6 +63,8 @@ def test_information_adds_over_arms(emulator):
     parts = [bound(emulator, arms=[name], free=()) for name in ("blue", "red")]
     both = bound(emulator, free=())
     np.testing.assert_allclose((parts[0] + parts[1]).std, both.std[:4], rtol=1e-5)
+    with pytest.raises(BayneError, match="same priors"):
+        parts[0] + bound(emulator, free=(), priors={"teff": (5500.0, 50.0)})
     with pytest.raises(BayneError, match="same values"):
         parts[0] + bayne.cramer_rao(emulator, TOY, STAR | {"teff": 5000.0}, 100.0, free=())
 
@@ -103,6 +105,15 @@ def test_what_is_known_has_its_value(emulator):
         shares = expect(emulator, TOY, 100.0, free=()).information(STAR)[1]
     assert shares[0].shape[0] == 4 + 2
     np.testing.assert_allclose(np.concatenate(shares, axis=1)[:4].sum(axis=1), 1, rtol=1e-6)
+
+
+def test_windows_that_fits_leave_out_hold_no_information(emulator):
+    blind = replace(emulator, card=replace(emulator.card, excluded=((5099.0, 5137.0),)))
+    np.testing.assert_allclose(bound(blind).std[:4], bound(emulator, arms=["blue"]).std[:4], rtol=1e-6)
+
+
+def test_named_stars_have_the_labels_of_any_emulator(emulator):
+    assert bayne.cramer_rao(emulator, TOY, "sun", 100.0).values[0] == 5772.0
 
 
 def test_the_table_has_both_kinds_of_abundance_and_says_what_is_not_constrained(emulator):
@@ -172,7 +183,13 @@ def test_signal_to_noise_by_arm_by_wavelength_and_per_angstrom(emulator):
         ({"instrument": "hermess"}, "hermes"),
         ({"instrument": replace(TOY, arms=(replace(BLUE, wavelength=(6000.0, 6030.0)),))}, "5000-5035"),
         ({"free": ["logg"]}, "free"),
-        ({"labels": STAR | {"vmac": 4.0}}, "vmac is given but not free"),
+        ({"labels": STAR | {"vmac": 4.0}}, "vmac is not in free="),
+        ({"labels": STAR | {"vsini": np.nan}}, "0 to 120 km/s"),
+        ({"labels": STAR | {"rv": 1000.0}}, "-50 to 50 km/s"),
+        ({"labels": STAR | {"fe_h": "low"}}, "fe_h: give a number"),
+        ({"priors": {"vsini": (5.0, 1.0)}, "free": ("rv",)}, "vsini is not free"),
+        ({"snr": (50.0, 60.0, 70.0)}, "positive number"),
+        ({"snr": [50.0, 60.0]}, "positive number"),
         ({"continuum": True}, "order from 0 to 30"),
     ],
 )

@@ -29,3 +29,7 @@ def test_sweeps_and_what_is_reached():
         sweep(emulator, TOY, STAR, 100.0, "airmass")
     with pytest.raises(bayne.BayneError, match="positive number of dex"):
         reach(over, 0.0)
+    with pytest.raises(bayne.BayneError, match="over S/N"):
+        reach(sharper, 0.1)
+    with pytest.raises(bayne.BayneError, match="one star"):
+        sweep(emulator, TOY, STAR | {"teff": np.array([5000.0, 5500.0])}, 100.0, "snr")

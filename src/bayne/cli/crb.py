@@ -86,6 +86,10 @@ def crb(
     set_up(log_level)
     if (star is None) == (not label):
         raise typer.BadParameter("give a star, or its labels with --label", param_hint="--star")
+    if snr_table is not None and (reach is not None or sweep is Over.snr):
+        raise typer.BadParameter("S/N of a table cannot be swept over", param_hint="--snr-table")
+    if output is not None and output.suffix == ".ecsv":
+        raise typer.BadParameter("name the page, such as star.html; the table goes beside it", param_hint="--output")
     files = [] if output is None else [output, output.with_suffix(".ecsv")]
     refuse_existing(files, overwrite)
     from ..emulators import load_emulator
@@ -112,7 +116,7 @@ def crb(
         swept = go_over(first, instrument, who, snr, "snr", **options)
     wanted = {} if reach is None or swept is None else reached(swept, reach)
     if sweep not in (None, Over.snr):
-        swept = go_over(first, instrument, who, snr, sweep.value, **options)
+        swept = go_over(first, instrument, who, noise, sweep.value, **options)
     _show(found, wanted, reach)
     if output is not None:
         from ..report import bounds_page
@@ -141,6 +145,7 @@ def _label(text: str) -> tuple[str, float]:
 
 def _table(path: Path) -> tuple[Any, Any]:
     """Wavelengths and S/N of the first two columns of a table that astropy can read."""
+    import numpy as np
     from astropy.io import ascii
     from astropy.io.ascii import InconsistentTableError
 
@@ -148,11 +153,14 @@ def _table(path: Path) -> tuple[Any, Any]:
 
     try:
         found = ascii.read(path)
+        columns = [np.ma.filled(found[name].astype(float), np.nan) for name in found.colnames[:2]]
     except (OSError, ValueError, InconsistentTableError) as error:
-        raise ReadError(f"{path}: not a readable table ({error})") from None
-    if len(found.colnames) < 2:
+        raise ReadError(f"{path}: not a readable table of numbers ({error})") from None
+    if len(columns) < 2:
         raise ReadError(f"{path}: needs two columns, wavelength (vacuum Å) and S/N")
-    return tuple(found[name].astype(float).data for name in found.colnames[:2])
+    if not np.isfinite(columns).all():
+        raise ReadError(f"{path}: a cell of the first two columns is empty or not finite")
+    return columns[0], columns[1]
 
 
 def _show(found: dict[str, Bounds], wanted: dict[str, float], reach: float | None) -> None:

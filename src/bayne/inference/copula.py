@@ -17,8 +17,8 @@ from ..likelihood import Prior, Static, log_posterior
 #: maximum.
 NODES = (-5.0, -3.0, -2.0, -1.2, -0.6, 0.0, 0.6, 1.2, 2.0, 3.0, 5.0)
 
-#: Cells between two nodes of a tabulated profile, and the power it is raised to: a proposal must reach further than its
-#: target.
+#: Cells between two nodes of a tabulated profile, and the power it is raised to: draws must reach further than a
+#: profile does, along which the others follow.
 CELLS, FLATTER = 20, 0.85
 
 #: Spectra that are computed side by side.

@@ -174,15 +174,18 @@ def _target(surrogate: Surrogate, marginals: Marginals, prior: Prior, e: jax.Arr
 
 
 def tempered(log_weight: FloatArray, share: float) -> FloatArray:
-    """Weights of mean 1, flattened by a power until this share of them is effective."""
-    log_weight = log_weight - log_weight.max()
+    """Weights of mean 1, flattened by a power until this share of the draws that weigh anything is effective."""
+    alive = log_weight > NOTHING / 2
+    if not alive.any():
+        return np.ones_like(log_weight)
+    log_weight = np.where(alive, log_weight - log_weight.max(), 0.0)
     low, high = 0.0, 2.0
     for _ in range(30):
         power = min(0.5 * (low + high), 1.0)
-        weight = np.exp(power * log_weight)
-        enough = weight.sum() ** 2 >= share * log_weight.size * np.sum(weight**2)
+        weight = np.exp(power * log_weight) * alive
+        enough = weight.sum() ** 2 >= share * alive.sum() * np.sum(weight**2)
         low, high = (power, high) if enough else (low, power)
-    weight = np.exp(low * log_weight)
+    weight = np.exp(low * log_weight) * alive
     return np.asarray(weight / weight.mean())
 
 

@@ -65,6 +65,7 @@ class Exposure:
         own = (*self.emulator.label_names, *self.free)
         return np.array([i for i, n in enumerate(self.problem.static.names) if n in own or n not in VELOCITIES])
 
+    @double
     def at(self, values: Mapping[str, float]) -> tuple[Problem, jax.Array]:
         """Problem and parameters (n,) of a star."""
         given = {"rv": 0.0, "vsini": VSINI, "vmac": 0.0, "lsf_scale": 1.0} | dict(values)
@@ -165,6 +166,11 @@ def expect(
         if not np.any(within(emulator.wavelength, [window])):
             ends = ", ".join(f"{low:.0f}-{high:.0f}" for low, high in emulator.windows())
             raise BayneError(f"window {window[0]:g}-{window[1]:g} Å: the emulator has {ends} Å (vacuum)")
+    for name in priors or {}:
+        if name in VELOCITIES and name not in (*free, *emulator.label_names):
+            raise BayneError(f"priors: {name} is not free; add it to free=")
+    # what fits leave out because of the emulator; at most 1 Å off for the velocities that are planned for
+    spectrum = spectrum.with_mask([within(arm.wavelength, emulator.card.excluded) for arm in spectrum.arms])
     seen = [np.any(arm.good & within(arm.wavelength, emulator.windows())) for arm in spectrum.arms]
     if not any(seen):
         ends = ", ".join(f"{low:.0f}-{high:.0f}" for low, high in emulator.windows())
@@ -243,10 +249,21 @@ def cramer_rao(
     if isinstance(labels, str):
         if labels not in STARS:
             raise BayneError(f"unknown star {labels!r}: choose from {', '.join(STARS)}, or give labels")
-        labels = STARS[labels]
+        labels = {name: value for name, value in STARS[labels].items() if name in emulator.label_names}
     check_known(labels, (*emulator.label_names, *VELOCITIES), "labels")
-    if "vmac" in labels and "vmac" not in exposure.problem.static.names:
-        raise BayneError("labels: vmac is given but not free; add it to free=")
+    problem = exposure.problem
+    for name in VELOCITIES:
+        if name in labels and name not in problem.static.names:
+            known = "is contained in the emulator's spectra" if name in emulator.card.absorbs else "is not in free="
+            raise BayneError(f"labels: {name} {known}; leave it out, or free it")
+        if name in labels and name not in emulator.label_names:
+            i = problem.static.names.index(name)
+            low, high = float(problem.prior.lower[i]), float(problem.prior.upper[i])
+            if not np.all((np.asarray(labels[name]) >= low) & (np.asarray(labels[name]) <= high)):
+                raise BayneError(f"labels: {name} = {labels[name]}: give {low:.0f} to {high:.0f} km/s")
+    for name, value in labels.items():
+        if np.ndim(value) > 1 or not np.issubdtype(np.asarray(value).dtype, np.number):
+            raise BayneError(f"labels: {name}: give a number, or a one-dimensional array of them")
     sizes = {np.size(v) for v in labels.values() if np.ndim(v)}
     if len(sizes) > 1:
         raise BayneError(f"labels: arrays of {', '.join(map(str, sorted(sizes)))} stars; give the same number for all")
@@ -260,10 +277,12 @@ def cramer_rao(
 
 def _complete(emulator: Emulator, given: Mapping[str, float]) -> dict[str, float]:
     """All labels of a star: abundance ratios that were left out are zero."""
-    missing = [n for n in emulator.label_names if n not in given and not n.endswith("_fe")]
+    usual = {"vsini": VSINI, "vmac": 0.0}
+    missing = [n for n in emulator.label_names if n not in (*given, *usual) and not n.endswith("_fe")]
     if missing:
         raise BayneError(f"labels: give {', '.join(missing)} too; only abundance ratios are zero where left out")
-    star = {name: 0.0 for name in emulator.label_names} | dict(given)
+    ends = zip(emulator.label_names, emulator.lower, emulator.upper, strict=True)
+    star = {n: float(np.clip(usual[n], a, b)) if n in usual else 0.0 for n, a, b in ends} | dict(given)
     values = np.array([star[name] for name in emulator.label_names])
     for name, value, low, high in zip(emulator.label_names, values, emulator.lower, emulator.upper, strict=True):
         if not low <= value <= high:

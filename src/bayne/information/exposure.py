@@ -80,7 +80,7 @@ def expose(
 
 def _snr(snr: SNR, arm: str, wavelength: FloatArray) -> FloatArray:
     """(n,) S/N of an arm's pixels."""
-    if isinstance(snr, tuple):
+    if isinstance(snr, tuple) and len(snr) == 2:
         at, values = (np.asarray(v, dtype=np.float64) for v in snr)
         if at.shape != values.shape or at.ndim != 1 or at.size < 2 or not np.all(np.diff(at) > 0):
             raise BayneError("snr: give wavelengths that increase and as many S/N")
@@ -92,6 +92,6 @@ def _snr(snr: SNR, arm: str, wavelength: FloatArray) -> FloatArray:
         if arm not in snr:
             return np.zeros(wavelength.size)
         snr = snr[arm]
-    if not (np.isfinite(snr) and snr > 0):
-        raise BayneError(f"snr {snr}: give a positive number")
+    if not (isinstance(snr, int | float) and np.isfinite(snr) and snr > 0):
+        raise BayneError(f"snr {snr}: give a positive number, one by arm name, or a pair of wavelengths and S/N")
     return np.full(wavelength.size, float(snr))

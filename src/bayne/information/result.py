@@ -54,6 +54,8 @@ class Bounds:
         if self.labels != other.labels or not np.allclose(self._own(self.values), other._own(other.values)):
             raise BayneError("bounds can be added for the same labels with the same values only")
         k = self._own(self.values).size
+        if not np.allclose(self.prior[:k, :k], other.prior[:k, :k]):
+            raise BayneError("bounds can be added with the same priors only")
         summed = sum(np.linalg.inv(b.covariance[:k, :k]) for b in (self, other))
         return Bounds(
             self.names[:k], self.labels, self.values[:k], np.asarray(summed), self.prior[:k, :k], self.width[:k],
@@ -79,8 +81,11 @@ class Bounds:
 
     @cached_property
     def bayesian(self) -> FloatArray:
-        """(n, n) covariance with the priors: a uniform one counts as a Gaussian of its standard deviation."""
-        uniform = np.where(np.diag(self.prior) > 0, 0.0, 12 / self.width**2)
+        """(n, n) inverse of the information of data and priors at this star.
+
+        No prior is wider than the domain: a uniform one counts as a Gaussian of its standard deviation.
+        """
+        uniform = np.maximum(12 / self.width**2 - np.diag(self.prior), 0.0)
         return np.linalg.inv(self.fisher + self.prior + np.diag(uniform))
 
     @property
@@ -121,8 +126,8 @@ class Bounds:
         columns |= {f"loss_{name.replace(' ', '_')}": [] for name in self.losses}
         for _, parts in rows:
             columns["value"].append(float(self.values[list(parts)].sum()))
-            known = np.all(np.isfinite(self.std[list(parts)]))
-            columns["bound"].append(_width(self.covariance, parts) if known else np.inf)
+            bound, domain = _width(self.covariance, parts), np.sqrt(np.sum(self.width[list(parts)] ** 2) / 12)
+            columns["bound"].append(bound if bound <= domain else np.inf)
             columns["with_prior"].append(_width(self.bayesian, parts))
             columns["prior_std"].append(float(np.sqrt(np.sum(self.prior_std[list(parts)] ** 2))))
             for name, loss in self.losses.items():

@@ -13,6 +13,7 @@ from ..errors import BayneError
 from ..instrument import Instrument, load_instrument
 from ..spectrum import FloatArray
 from .cramer_rao import cramer_rao
+from .exposure import SNR
 from .result import Bounds
 
 #: What is tried where nothing is said: S/N, and R as a share of the emulator's.
@@ -37,7 +38,7 @@ def sweep(
     emulator: Emulator,
     instrument: str | Instrument,
     labels: Mapping[str, float] | str,
-    snr: float,
+    snr: SNR,
     over: str,
     values: Sequence[Any] | None = None,
     **options: Any,
@@ -67,7 +68,7 @@ def sweep(
         chosen = [arm for arm in profile.arms if arm.name in (options.get("arms") or [a.name for a in profile.arms])]
         values = {
             "snr": SIGNAL_TO_NOISE,
-            "resolution": tuple(float(np.round(share * emulator.resolution, -2)) for share in SHARPNESS),
+            "resolution": tuple(float(f"{share * emulator.resolution:.2g}") for share in SHARPNESS),
             "window": tuple(
                 (float(low), float(high))
                 for low, high in emulator.windows()
@@ -82,7 +83,8 @@ def sweep(
     for value in values:
         asked = dict(options) | {"snr": snr, key: [value] if over == "window" else value}
         answer = cramer_rao(emulator, instrument, labels, **asked)
-        assert isinstance(answer, Bounds)
+        if not isinstance(answer, Bounds):
+            raise BayneError("sweep: give the labels of one star, not arrays")
         found.append(answer)
     return Sweep(over, tuple(values), tuple(found))
 
@@ -92,6 +94,8 @@ def reach(swept: Sweep, target: float) -> dict[str, float]:
 
     Interpolated in the logarithms of both. Below the first of them where that is enough; inf where the last is not.
     """
+    if swept.over != "snr" or list(swept.values) != sorted(swept.values):
+        raise BayneError("reach: give a sweep over S/N that increases")
     if not target > 0:
         raise BayneError(f"reach {target}: give a positive number of dex")
     snr, found = np.log(np.array(swept.values, dtype=float)), {}

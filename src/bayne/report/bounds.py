@@ -111,7 +111,7 @@ def sweep_figure(swept: Sweep) -> Figure:
             axes.set_xscale("log")
             axes.set_xticks(x, [f"{v:g}" for v in x], minor=False)
             axes.xaxis.set_minor_locator(NullLocator())
-            axes.set_xlabel("S/N per pixel" if swept.over == "snr" else "R = λ/FWHM")
+            axes.set_xlabel("S/N" if swept.over == "snr" else "R = λ/FWHM")
         ends = []
         for k, name in enumerate(names):
             std = np.where(np.isfinite(swept.of(name)), swept.of(name), np.nan)
@@ -202,7 +202,8 @@ def bounds_page(
         yield "<h2>Numbers</h2>"
         loose = [" ".join(f"{w:+.2f} {pretty(n)}" for n, w in c.items()) for c in first.unconstrained()]
         yield note(
-            "With priors: a Bayesian bound, uniform priors counted as Gaussians of their standard deviation. Loss: by "
+            "With priors: a Bayesian bound at this star, the inverse of the information of data and priors together, "
+            "uniform priors counted as Gaussians of their standard deviation. Loss: by "
             f"how much not knowing a nuisance widens the bound. Condition number: {first.condition:.1e}. "
             + (f"Not constrained, in units of the domain: {'; '.join(loose)}." if loose else "All is constrained.")
         )

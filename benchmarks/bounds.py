@@ -52,7 +52,8 @@ class Linear(Network):
 
     @classmethod
     def example(cls, card: Card, pixels: int, seed: int) -> dict[str, np.ndarray]:
-        raise NotImplementedError("this network is made of a synthesis, not trained")
+        count = len(card.labels)
+        return {"base": np.ones(pixels), "derivatives": np.zeros((count, pixels)), "at": np.zeros(count)}
 
 
 def physical(emulator: Emulator, path: Path) -> Iterable[tuple[str, dict[str, float], np.ndarray, Emulator]]:

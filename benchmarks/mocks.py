@@ -10,7 +10,7 @@ import numpy as np
 
 from bayne.emulators import Emulator
 from bayne.forward import observe, plan
-from bayne.instrument import load_instrument
+from bayne.information import expose
 from bayne.spectrum import Spectrum, make_arm
 
 
@@ -34,15 +34,8 @@ def hermes_mock(
     seed
         Of the noise.
     """
-    profile = load_instrument("hermes")
-    bare = []
-    for arm in profile.arms:
-        if arm.name in arms:
-            air = np.arange(*arm.wavelength, arm.pixel)
-            one = np.ones(air.size)
-            wave = make_arm(air, one, medium="air").wavelength
-            bare.append(make_arm(wave, one, error=one, name=arm.name, lsf=profile.lsf(arm.name, wave)))
-    star = Spectrum(tuple(bare), frame="barycentric", id=f"mock-{seed}", instrument="hermes")
+    bare = expose("hermes", 1.0, arms=arms).arms
+    star = Spectrum(bare, frame="barycentric", id=f"mock-{seed}", instrument="hermes")
     with jax.enable_x64(True):
         the_plan = plan(star, emulator, rv, max_vsini=max(vsini, 1.0))
         at = (jnp.asarray(v) for v in (rv, vsini, 0.0, 1.0))

@@ -43,9 +43,7 @@ def test_table_and_page(run: Run, tmp_path: Path) -> None:
     written = Table.read(page.with_suffix(".ecsv"))
     np.testing.assert_allclose(written["bound"][:4], bounds.std[:4])
     assert "S/N for 0.1" in result.output
-    text = page.read_text()
-    assert text.count("<img") == 3
-    assert "5000-5035" not in text  # in the picture
+    assert page.read_text().count("<img") == 3
     assert run("crb", *WORDS, "--instrument", "toy", "-o", page).exit_code == 1
 
 

@@ -70,13 +70,16 @@ def test_information_adds_over_arms(emulator):
 
 
 def test_nuts_is_as_wide_as_the_bound(emulator):
-    """At S/N 500 the posterior is a Gaussian and its widths are bounds; known-bad twin: those of S/N 400."""
+    """At S/N 500 the posterior is a Gaussian and its widths are bounds; known-bad twin: those of S/N 400.
+
+    Draws of four seeds: those of one tell a standard deviation to 3%, for NUTS draws means better than variances.
+    """
     values = np.array(list(STAR.values()))
     star = mock_star(emulator, values, snr=500.0, vsini=5.0)
-    result = bayne.fit_star(star, emulator, method="nuts", jitter=False, continuum=2)
-    at = dict(zip(result.names, result.map, strict=True))
-    assert np.nanmin(result.table["ess_bulk"]) > 2000
-    found = np.array([result.table[result.table["label"] == name]["std"][0] for name in STAR])
+    results = [bayne.fit_star(star, emulator, jitter=False, continuum=2, seed=seed) for seed in range(4)]
+    assert all(np.nanmin(result.table["ess_bulk"]) > 2000 for result in results)
+    found = np.array([np.std([result.draws(name) for result in results]) for name in STAR])
+    at = dict(zip(results[0].names, results[0].map, strict=True))
     for snr, right in ((500.0, True), (400.0, False)):
         ours = bayne.cramer_rao(emulator, TOY, {name: at[name] for name in (*STAR, "vsini")}, snr).std[:4]
         assert np.all(np.abs(found / ours - 1) < 0.05) == right

@@ -175,6 +175,10 @@ class Emulator:
         shift = self.gradient(labels) * self.error.labels[:, None]
         return ErrorModel(np.concatenate([self.error.basis * size, shift]), self.error.sigma * size)
 
+    def windows_in_words(self) -> str:
+        """Ends of the windows, for messages."""
+        return ", ".join(f"{low:.0f}-{high:.0f}" for low, high in self.windows())
+
     def cut(self, keep: np.ndarray) -> Emulator:
         """The emulator on the pixels where `keep` (p,) is True, at their share of the cost; itself if it has no cut."""
         if keep.all() or not self.network.per_pixel:

@@ -13,7 +13,7 @@ from scipy.linalg import solve_triangular
 from scipy.stats import multivariate_t
 
 from ..forward import Arrays
-from ..likelihood import Prior, Static, jitter_variance, log_likelihood, predict
+from ..likelihood import Prior, Static, compared
 from ..spectrum import FloatArray
 from .copula import BATCH, Marginals, profiles
 from .sample import CHAINS, DRAWS, Draws
@@ -222,9 +222,7 @@ def _evaluate(
 
     def one(e: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
         x, volume = marginals.parameters(e)
-        # without the barrier XLA fuses the last steps of the spectrum into each of its uses, and does them every time
-        model: jax.Array = jax.lax.optimization_barrier(predict(static, arrays, x))  # type: ignore[no-untyped-call]
-        like = log_likelihood(arrays, model, jitter_variance(static, arrays, x))
+        like, model = compared(static, arrays, x)
         posterior = like + prior.log_density(x)
         return posterior + volume, x, posterior, like, plane.coordinates(model)
 

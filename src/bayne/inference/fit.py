@@ -227,8 +227,7 @@ def meeting(spectrum: Spectrum, emulator: Emulator) -> np.ndarray:
 
 def _ranges(spectrum: Spectrum, emulator: Emulator) -> str:
     own = ", ".join(f"{arm.wavelength[0]:.0f}-{arm.wavelength[-1]:.0f}" for arm in spectrum.arms)
-    other = ", ".join(f"{low:.0f}-{high:.0f}" for low, high in emulator.windows())
-    return f"Spectrum: {own} Å; emulator: {other} Å."
+    return f"Spectrum: {own} Å; emulator: {emulator.windows_in_words()} Å."
 
 
 def start_of(spectrum: Spectrum, emulator: Emulator, pilot: list[FloatArray], settings: Settings, bary: float) -> Start:

@@ -94,10 +94,10 @@ class Exposure:
         )
 
     @double
-    def losses(self, values: Mapping[str, float]) -> dict[str, FloatArray]:
-        """By nuisance, (n,) share by which it widens the bound of every parameter: 0.12 for 12%."""
+    def with_losses(self, values: Mapping[str, float]) -> Bounds:
+        """`bounds`, with the share by which each nuisance widens them: 0.12 for 12%."""
         problem, theta = self.at(values)
-        whole = self.bounds(values)
+        whole = self._bounds(problem, theta)
         wide = np.sqrt(np.diag(whole.covariance))
         easier = {"continuum": replace(problem, arrays=dict(problem.arrays) | {"basis": 0 * problem.arrays["basis"]})}
         if "error_basis" in problem.arrays:
@@ -110,7 +110,7 @@ class Exposure:
                 known = np.diag(c) - c[:, i] ** 2 / c[i, i]
                 known[i] = np.nan
                 found[name] = wide / np.sqrt(known) - 1
-        return found
+        return replace(whole, losses=found)
 
     @double
     def information(self, values: Mapping[str, float]) -> tuple[list[FloatArray], list[FloatArray]]:
@@ -121,7 +121,7 @@ class Exposure:
         to one; noise that is common to pixels can make some of them negative.
         """
         problem, theta = self.at(values)
-        covariance = self.bounds(values).covariance
+        covariance = self._bounds(problem, theta).covariance
         moving = self.unknown[self.unknown < problem.static.n_mean]
         share = np.asarray(_shares(problem.static, problem.arrays, theta, jnp.asarray(covariance), moving))
         arms = self.spectrum.arms
@@ -154,7 +154,7 @@ def expect(
     resolution: float | None = None,
     windows: Sequence[tuple[float, float]] | None = None,
     free: Sequence[str] = ("rv", "vsini"),
-    priors: Mapping[str, Any] | None = None,
+    priors: Mapping[str, Any] | None = {},
     continuum: int | bool | None = None,
     emulator_error: bool = True,
 ) -> Exposure:
@@ -164,8 +164,8 @@ def expect(
     check_known(free, VELOCITIES, "free")
     for window in windows or ():
         if not np.any(within(emulator.wavelength, [window])):
-            ends = ", ".join(f"{low:.0f}-{high:.0f}" for low, high in emulator.windows())
-            raise BayneError(f"window {window[0]:g}-{window[1]:g} Å: the emulator has {ends} Å (vacuum)")
+            has = emulator.windows_in_words()
+            raise BayneError(f"window {window[0]:g}-{window[1]:g} Å: the emulator has {has} Å (vacuum)")
     for name in priors or {}:
         if name in VELOCITIES and name not in (*free, *emulator.label_names):
             raise BayneError(f"priors: {name} is not free; add it to free=")
@@ -173,8 +173,8 @@ def expect(
     spectrum = spectrum.with_mask([within(arm.wavelength, emulator.card.excluded) for arm in spectrum.arms])
     seen = [np.any(arm.good & within(arm.wavelength, emulator.windows())) for arm in spectrum.arms]
     if not any(seen):
-        ends = ", ".join(f"{low:.0f}-{high:.0f}" for low, high in emulator.windows())
-        raise BayneError(f"{profile.name}: no pixel with light lies where the emulator has spectra, {ends} Å (vacuum)")
+        has = emulator.windows_in_words()
+        raise BayneError(f"{profile.name}: no pixel with light lies where the emulator has spectra, {has} Å (vacuum)")
     spectrum = replace(spectrum, arms=tuple(arm for arm, keep in zip(spectrum.arms, seen, strict=True) if keep))
     check_order(continuum)
     order = None if continuum is False else profile.continuum if continuum is None else int(continuum)
@@ -227,8 +227,8 @@ def cramer_rao(
     free
         Which of ``rv``, ``vsini`` and ``vmac`` are unknown; others have the values of `labels`.
     priors
-        By label ``(mean, sd)`` or a scalar NumPyro distribution, as in `fit_star`; with None there are none on the
-        continuum either. Bounds with priors are Bayesian ones.
+        By label ``(mean, sd)`` or a scalar NumPyro distribution, as in `fit_star`; None takes that on the continuum
+        away too. Bounds with priors are Bayesian ones.
     continuum
         Chebyshev order per arm; None for the instrument's recommendation; False for a continuum that is known.
     emulator_error
@@ -272,7 +272,7 @@ def cramer_rao(
     stars = [_complete(emulator, {name: float(v[i]) for name, v in columns.items()}) for i in range(count)]
     if any(np.ndim(v) for v in labels.values()):
         return [exposure.bounds(star) for star in stars]
-    return replace(exposure.bounds(stars[0]), losses=exposure.losses(stars[0]))
+    return exposure.with_losses(stars[0])
 
 
 def _complete(emulator: Emulator, given: Mapping[str, float]) -> dict[str, float]:

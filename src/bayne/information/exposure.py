@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import BayneError, did_you_mean
 from ..instrument import Instrument, load_instrument
-from ..spectrum import C_KMS, Arm, FloatArray, GaussianLSF, Spectrum, make_arm, within
+from ..spectrum import C_KMS, FloatArray, Spectrum, make_arm, within
 
 #: S/N at the continuum: a number, one by arm name, or a table of wavelength (vacuum Å) and S/N.
 SNR = float | Mapping[str, float] | tuple[Any, Any]
@@ -38,7 +39,7 @@ def expose(
     arms
         Names of the arms that are used; None for all.
     resolution
-        R = λ/FWHM that replaces the profile's.
+        R = λ/FWHM that replaces the profile's, and its uncertainty.
     windows
         Wavelength ranges that are used, vacuum Å; None for all.
 
@@ -52,8 +53,6 @@ def expose(
     for name in (*(arms or ()), *(snr if isinstance(snr, Mapping) else ())):
         if name not in known:
             raise BayneError(f"{profile.name} has no arm {name!r}. {did_you_mean(name, known)}")
-    if resolution is not None and not resolution > 0:
-        raise BayneError(f"resolution {resolution}: give R = λ/FWHM, a positive number")
     if per not in ("pixel", "angstrom"):
         raise BayneError(f"per {per!r}: choose from pixel, angstrom")
     made = []
@@ -69,13 +68,12 @@ def expose(
         wave = bare.wavelength
         level = _snr(snr, arm.name, wave) * (np.sqrt(np.gradient(wave)) if per == "angstrom" else 1.0)
         hidden = profile.behind_air(wave) | (level == 0)
-        if windows is not None:
-            hidden |= ~within(wave, windows)
-        lsf = profile.lsf(arm.name, wave)
-        if resolution is not None:
-            lsf = GaussianLSF(wave / resolution, lsf.scale_sigma)
-        made.append(Arm(wave, np.ones(wave.size), np.where(hidden, 0.0, level**2), hidden, lsf, arm.name))
-    return Spectrum(tuple(made), frame="rest", id=profile.name, instrument=profile.name)
+        ivar = np.where(hidden, 0.0, level**2)
+        made.append(replace(bare, ivar=ivar, mask=hidden, lsf=profile.lsf(arm.name, wave), name=arm.name))
+    spectrum = Spectrum(tuple(made), frame="rest", id=profile.name, instrument=profile.name)
+    if windows is not None:
+        spectrum = spectrum.with_mask([~within(arm.wavelength, windows) for arm in spectrum.arms])
+    return spectrum if resolution is None else spectrum.with_resolution(resolution)
 
 
 def _snr(snr: SNR, arm: str, wavelength: FloatArray) -> FloatArray:

@@ -113,9 +113,14 @@ def jitter_variance(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Arr
 
 def log_like(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array:
     """Log marginal likelihood of the normalised data."""
+    return compared(static, arrays, theta)[0]
+
+
+def compared(static: Static, arrays: Arrays, theta: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """`log_like`, and the model (a, n) that it is of."""
     # without the barrier XLA fuses the last steps of the spectrum into each of its uses, and does them every time
     model: jax.Array = jax.lax.optimization_barrier(predict(static, arrays, theta))  # type: ignore[no-untyped-call]
-    return log_likelihood(arrays, model, jitter_variance(static, arrays, theta))
+    return log_likelihood(arrays, model, jitter_variance(static, arrays, theta)), model
 
 
 def log_posterior(static: Static, arrays: Arrays, prior: Prior, theta: jax.Array) -> jax.Array:

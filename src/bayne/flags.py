@@ -31,6 +31,7 @@ class Flag(IntFlag):
     OUTLIERS_REMOVED = 1 << 15
     SAMPLED_INSTEAD = 1 << 16
     TEACHER_DIFFERS = 1 << 17
+    UPPER_LIMIT = 1 << 18
     # bad: the numbers must not be used as they are
     NO_PIXELS = 1 << 32
     NO_OVERLAP = 1 << 33
@@ -79,6 +80,7 @@ SENTENCES: dict[Flag, str] = {
     Flag.OUTLIERS_REMOVED: "Pixels far from any model were left out: wrong or missing lines, sky lines, cosmic rays.",
     Flag.SAMPLED_INSTEAD: "Importance sampling could not be trusted for this star: Hamiltonian Monte Carlo was run.",
     Flag.TEACHER_DIFFERS: "The emulator was distilled from another, whose posterior of this star would differ.",
+    Flag.UPPER_LIMIT: "At least one abundance is an upper limit: the least of it that is allowed fits as well.",
     Flag.NO_PIXELS: "No usable pixel is left after masking.",
     Flag.NO_OVERLAP: "The spectrum does not meet the emulator's wavelengths.",
     Flag.OUTSIDE_DOMAIN: "The best fit lies on the edge of the emulator's domain: the star is probably outside.",

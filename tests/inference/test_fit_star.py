@@ -192,7 +192,7 @@ def test_priors_of_what_is_no_parameter_are_refused(star, fit):
 
 @pytest.mark.parametrize("jitter", [True, False])
 def test_table_of_the_sampler_is_that_of_the_star(jitter, star, monkeypatch):
-    """The likelihood of every draw, from the tabulated Gram matrix, is the one summed over all pixels."""
+    """The likelihood of the draws, from the table, is nearly the one summed over all pixels."""
     given = []
 
     def spy(static, arrays, *rest):
@@ -208,8 +208,10 @@ def test_table_of_the_sampler_is_that_of_the_star(jitter, star, monkeypatch):
     with jax.enable_x64(True):
         static, arrays = given
         assert "error_basis" in arrays
-        exact = jax.lax.map(lambda x: log_like(static, arrays, x), draws)
-    np.testing.assert_allclose(told, exact, rtol=1e-6)  # of the float32 network, compiled twice
+        whole = {name: value for name, value in arrays.items() if name != "gram_series"}
+        exact = np.asarray(jax.lax.map(lambda x: log_like(static, whole, x), draws))
+    assert np.std(exact) > 1
+    assert np.max(np.abs(told - exact)) < 0.1
 
 
 def test_fixed_labels_are_held_and_stay_in_the_table(star, fit, maximum, truth):

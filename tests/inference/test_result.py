@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -158,3 +159,21 @@ def test_table_has_a_row_and_a_unit_for_everything() -> None:
     assert row["mg_h"]["median"] == pytest.approx(np.median(together))
     assert row["mg_h"]["std"] == pytest.approx(together.std(ddof=1))
     assert Flag(int(row["vsini"]["flag"])) == Flag.NEAR_EDGE
+
+
+def test_upper_limits_and_bounds_stand_in_the_table() -> None:
+    labels = ("teff", "fe_h", "mg_fe")
+    limit = {"mg_fe": Flag.UPPER_LIMIT, "mg_h": Flag.UPPER_LIMIT}
+    result = replace(fake_result(labels), label_flags=limit)
+    rows = {str(row["label"]): row for row in result.table}
+    for name in limit:
+        assert rows[name]["upper_95"] == np.quantile(result.draws(name), 0.95)
+    assert np.isnan(rows["fe_h"]["upper_95"])
+    assert rows["teff"]["std_over_crb"] == pytest.approx(rows["teff"]["std"] / rows["teff"]["crb"])
+    unbounded = result.table[np.isinf(result.table["crb"])]
+    assert len(unbounded) == 1
+    assert np.all(np.isnan(unbounded["std_over_crb"]))
+    i, j = (result.names.index(name) for name in ("fe_h", "mg_fe"))
+    c = result.fisher_covariance
+    assert rows["teff"]["crb_with_prior"] == pytest.approx(np.sqrt(c[0, 0]))
+    assert rows["mg_h"]["crb_with_prior"] == pytest.approx(np.sqrt(c[i, i] + c[j, j] + 2 * c[i, j]))

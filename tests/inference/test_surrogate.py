@@ -45,7 +45,8 @@ def test_axes_whiten_the_tangent_plane():
         )  # fmt: skip
         x = jnp.asarray(np.pad(STAR, (0, len(problem.static.names) - STAR.size)))
         plane = plane_at(problem.static, problem.arrays, x)
-        slope = np.einsum("anm,ank->mk", plane.axes, jacobian(problem.static, problem.arrays, x)[1])
+        derivatives = jacobian(problem.static, problem.arrays, x)[1]
+        slope = np.asarray(plane.axes @ derivatives.reshape(-1, derivatives.shape[-1]))
         fisher = np.asarray(fisher_matrix(problem.static, problem.arrays, x))[:6, :6]
     size = np.sqrt(np.diag(fisher))
     np.testing.assert_allclose((slope.T @ slope) / np.outer(size, size), fisher / np.outer(size, size), atol=1e-6)

@@ -1,14 +1,12 @@
 """The marginal likelihood against the dense Gaussian it stands for."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from bayne.likelihood import factorise, log_likelihood, tabulate
+from bayne.likelihood import factorise, log_likelihood
 from bayne.likelihood.marginal import coefficients
 
 
@@ -53,36 +51,6 @@ def test_log_likelihood_is_that_of_the_dense_gaussian(rank):
     assert float(ours) == pytest.approx(exact, rel=1e-10)
     no_determinant = -0.5 * (data - mean) @ np.linalg.solve(diagonal + linear @ linear.T, data - mean)
     assert abs(float(ours) - no_determinant) > 1
-
-
-@pytest.mark.parametrize("jitter", [0.0, 1e-4, 0.02, 0.5])
-def test_the_table_of_the_sampler_gives_the_likelihood_and_its_slope(jitter):
-    """Also where photon noise differs by a factor 10 between the pixels of an arm."""
-    arrays, model, _ = small_problem(4)
-    arrays["noise"] = arrays["noise"] * 10.0 ** np.random.default_rng(0).uniform(-1, 1, arrays["noise"].shape)
-    with jax.enable_x64(True):
-        arrays = {k: jnp.asarray(v) for k, v in arrays.items()}
-        extra = jnp.full(2, jitter**2)
-        tabled = tabulate(arrays, jnp.full(2, 0.25))
-        assert "gram_series" in tabled
-        both = [jax.value_and_grad(log_likelihood, (1, 2))(a, jnp.asarray(model), extra) for a in (arrays, tabled)]
-        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-9), *both)
-
-
-def test_a_table_of_other_noise_gives_another_likelihood():
-    """Known-bad twin: the likelihood does read the table."""
-    arrays, model, extra = small_problem(4)
-    with jax.enable_x64(True):
-        arrays = {k: jnp.asarray(v) for k, v in arrays.items()}
-        other = tabulate(arrays | {"noise": 2 * arrays["noise"]}, jnp.asarray(extra)) | {"noise": arrays["noise"]}
-        exact, wrong = (log_likelihood(a, jnp.asarray(model), jnp.asarray(extra)) for a in (arrays, other))
-        assert np.isfinite(wrong)
-        assert abs(wrong - exact) > 0.1
-
-
-def test_without_emulator_error_there_is_nothing_to_tabulate():
-    arrays, _, extra = small_problem(0)
-    assert tabulate(arrays, extra) is arrays
 
 
 @pytest.mark.parametrize("rank", [0, 4])

@@ -72,6 +72,13 @@ def test_labels_units_and_derived_rows(usual: str) -> None:
     assert text.index("Nuisance parameters") < text.index("excess blue")
 
 
+def test_upper_limits_are_shown_as_such(tmp_path: Path) -> None:
+    result = replace(fake_result(), label_flags={"mg_fe": Flag.UPPER_LIMIT})
+    text = unescape(re.sub(r"<[^>]+>", " ", page(result, tmp_path)))
+    limit = np.quantile(result.draws("mg_fe"), 0.95)
+    assert re.search(rf"\[Mg/Fe\]\s+< {limit:.2f}", re.sub(r"\s+", " ", text))
+
+
 def test_header_facts(usual: str) -> None:
     assert "NUTS" in usual
     assert "<dd>demo</dd>" in usual

@@ -35,13 +35,14 @@ def show(result: FitResult, console: Console) -> None:
         if name in result.names and name not in result.label_names:
             continue  # nuisances are in the report
         n = decimals(float(row["std"]))
-        fixed = name in result.fixed
+        fixed, limit = name in result.fixed, np.isfinite(row["upper_95"])
         flags = Flag(int(row["flag"])).names
+        value = f"{row['median']:g}" if fixed else f"< {row['upper_95']:.{n}f}" if limit else text(row["median"], n)
         table.add_row(
             pretty(name),
-            f"{row['median']:g}" if fixed else text(row["median"], n),
-            "" if fixed else text(row["median"] - row["q16"], n),
-            "" if fixed else text(row["q84"] - row["median"], n),
+            value,
+            "" if fixed or limit else text(row["median"] - row["q16"], n),
+            "" if fixed or limit else text(row["q84"] - row["median"], n),
             str(row["unit"]),
             "" if fixed else text(row["std"], n),
             "none" if np.isinf(row["crb"]) else ("" if fixed else text(row["crb"], n)),

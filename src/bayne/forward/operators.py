@@ -43,7 +43,7 @@ def _j1_over_x(x: jax.Array) -> jax.Array:
         + s
         * (0.12499612 + s * (0.00005650 + s * (-0.00637879 + s * (0.00074348 + s * (0.00079824 + s * -0.00029166)))))
     )
-    return jnp.where(x < 3.0, inner, amplitude * jnp.cos(phase) / large**1.5)
+    return jnp.where(x < 3.0, inner, amplitude * jnp.cos(phase) / (large * jnp.sqrt(large)))
 
 
 def _sinc_like(x: jax.Array) -> jax.Array:

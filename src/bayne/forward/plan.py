@@ -237,9 +237,9 @@ def observe(
     rest_flux
         (k, p).
     velocity, vsini, vmac
-        km/s; the velocity in the frame of the file.
+        km/s, () or (k,); the velocity in the frame of the file.
     lsf_scale
-        Factor on the width of the Gaussian LSF.
+        Factor on the width of the Gaussian LSF, () or (k,).
 
     Returns
     -------
@@ -251,8 +251,9 @@ def observe(
     frequency = arrays["frequency"]
     moved = C_KMS * (log_doppler(velocity) - log_doppler(arrays["velocity"]))
     # what all pixels of a window have in common, less what the emulator has already and what sampling will add
-    spread = (lsf_scale**2 * arrays["common"] - arrays["emulated"])[:, None]
-    vsini, vmac, moved, spread = (x.astype(frequency.dtype) for x in (vsini, vmac, moved, spread))
+    spread = (lsf_scale[..., None] ** 2 * arrays["common"] - arrays["emulated"])[..., None]
+    vsini, vmac, moved = (x[..., None, None].astype(frequency.dtype) for x in (vsini, vmac, moved))
+    spread = spread.astype(frequency.dtype)
     transfer = arrays["gain"] * gaussian_transform(frequency, spread)
     if static.rotates:
         transfer = transfer * rotation_transform(frequency, vsini)
@@ -261,13 +262,16 @@ def observe(
     spectrum = jnp.fft.rfft(padded) * (transfer * shift_transform(frequency, moved))
     # spectra last, so that what a pixel takes from all of them lies side by side
     fine = jnp.fft.irfft(spectrum, n=static.upsample * padded.shape[-1]).reshape(len(rest_flux), -1).T
-    weight = arrays["weight"]
+    index, taps = arrays["index"], arrays["weight"].shape[-1]
+
+    def sampled(weight: jax.Array) -> jax.Array:
+        if len(rest_flux) == 1:  # all taps at once: the adjoint is one scatter
+            return jnp.einsum("ant,antk->ank", weight, fine[index[..., None] + jnp.arange(taps, dtype=jnp.int32)])
+        # tap by tap: what all taps gather would be written to memory and read again
+        return sum((weight[..., t, None] * fine[index + t] for t in range(1, taps)), weight[..., :1] * fine[index])
+
+    flux = sampled(arrays["weight"])
     if "slope" in arrays:
         # where widths differ, a scale changes the rest of each pixel's variance too: to first order
-        weight = weight + (lsf_scale**2 - 1).astype(weight.dtype) * arrays["slope"]
-    taps = jnp.arange(weight.shape[-1], dtype=jnp.int32)
-    if len(rest_flux) == 1:  # all taps at once: the adjoint is one scatter
-        flux = jnp.einsum("ant,antk->ank", weight, fine[arrays["index"][..., None] + taps])
-    else:  # tap by tap: what all taps gather would be written to memory and read again
-        flux = sum(weight[..., t, None] * fine[arrays["index"] + t] for t in range(taps.size))
+        flux = flux + (lsf_scale**2 - 1).astype(flux.dtype) * sampled(arrays["slope"])
     return apply_bands(flux, arrays["bands"]) if "bands" in arrays else flux

@@ -11,7 +11,8 @@ from jax.scipy.special import ndtr
 from jax.scipy.stats import norm
 
 from ..forward import Arrays
-from ..likelihood import Prior, Static, log_posterior
+from ..likelihood import Prior, Static, log_likes
+from .chunks import in_chunks
 
 #: Where profiles are computed, besides the ends of the box: standard deviations of the Gaussian approximation from the
 #: maximum.
@@ -20,9 +21,6 @@ NODES = (-5.0, -3.0, -2.0, -1.2, -0.6, 0.0, 0.6, 1.2, 2.0, 3.0, 5.0)
 #: Cells between two nodes of a tabulated profile, and the power it is raised to: draws must reach further than a
 #: profile does, along which the others follow.
 CELLS, FLATTER = 20, 0.85
-
-#: Spectra that are computed side by side.
-BATCH = 16
 
 
 class Marginals(NamedTuple):
@@ -67,8 +65,11 @@ def profiles(static: Static, arrays: Arrays, prior: Prior, theta: jax.Array, cov
     others = covariance / jnp.diagonal(covariance)[:, None]  # row i: how all move when i moves by one
     lines = theta + (nodes - theta[:, None])[..., None] * others[:, None]
     inside = jnp.clip(lines, prior.lower, prior.upper)
-    value = jax.lax.map(partial(log_posterior, static, arrays, prior), inside.reshape(-1, n), batch_size=BATCH)
-    value = value.reshape(n, -1)
+
+    def some(x: jax.Array) -> jax.Array:
+        return log_likes(static, arrays, x)[0] + jax.vmap(prior.log_density)(x)
+
+    value = in_chunks(some, inside.reshape(-1, n)).reshape(n, -1)
     value = jnp.where(jnp.isfinite(value), value, -jnp.inf)
     value = jnp.maximum(value - jnp.max(value, axis=1, keepdims=True), -30.0)
     last = nodes.shape[1] - 1

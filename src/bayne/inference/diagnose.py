@@ -10,6 +10,7 @@ import numpy as np
 
 from ..emulators import Emulator
 from ..flags import Flag
+from ..labels import over_hydrogen
 from ..likelihood import Problem
 from ..spectrum import Arm, FloatArray, Spectrum
 from .start import bin_data, correlate, smooth_template
@@ -26,6 +27,8 @@ SECOND_PEAK, SECOND_PEAK_SIGNIFICANCE = 0.2, 4.5
 #: Mocks: stars turning at 60 km/s reach 4.6 with the right velocity, spectra without lines mostly stay below 4.
 RV_SIGNIFICANCE = 4.5
 LOST_WARN = 0.2
+#: Share of its range at which a parameter counts as at an end of it.
+END = 0.1
 
 
 @dataclass
@@ -210,6 +213,23 @@ def judge_prior(verdict: Verdict, problem: Problem, emulator: Emulator, std: Flo
         verdict.mark(name, Flag.PRIOR_DOMINATED)
     if wide:
         verdict.raise_flag(Flag.PRIOR_DOMINATED, f"The data say little about {', '.join(wide)}.")
+
+
+def judge_limits(verdict: Verdict, problem: Problem, label_names: Sequence[str], values: FloatArray) -> None:
+    """UPPER_LIMIT for abundances whose posterior reaches the lower end of their range and not the upper one.
+
+    Reaching an end means half or more of the draws (..., n) there that a uniform distribution would have.
+    """
+    lower, upper = np.asarray(problem.prior.lower), np.asarray(problem.prior.upper)
+    place = ((values - lower) / (upper - lower)).reshape(-1, lower.size)
+    limit = (np.mean(place < END, axis=0) > END / 2) & (np.mean(place > 1 - END, axis=0) < END / 2)
+    of_iron = {parts[0]: derived for derived, parts in over_hydrogen(label_names).items()}
+    found = [n for n, is_limit in zip(problem.static.names, limit, strict=True) if is_limit and n in of_iron]
+    for name in found:
+        verdict.mark(name, Flag.UPPER_LIMIT)
+        verdict.mark(of_iron[name], Flag.UPPER_LIMIT)
+    if found:
+        verdict.raise_flag(Flag.UPPER_LIMIT, f"Upper limits: {', '.join(found)}.")
 
 
 def judge_chains(

@@ -13,9 +13,10 @@ from scipy.linalg import solve_triangular
 from scipy.stats import multivariate_t
 
 from ..forward import Arrays
-from ..likelihood import Prior, Static, compared
+from ..likelihood import Prior, Static, log_likes
 from ..spectrum import FloatArray
-from .copula import BATCH, Marginals, profiles
+from .chunks import in_chunks
+from .copula import Marginals, profiles
 from .sample import CHAINS, DRAWS, Draws
 from .surrogate import Plane, Surrogate, learn, plane_at
 
@@ -85,7 +86,7 @@ def importance(
     Parameters
     ----------
     static, arrays, prior
-        The problem; with what `tabulate` adds, draws cost less.
+        The problem, `tabulated` at its maximum.
     theta, covariance
         (n,) maximum of the posterior and (n, n) covariance there.
     key
@@ -220,10 +221,10 @@ def _evaluate(
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
     """What `Drawn` has, for e (k, n)."""
 
-    def one(e: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
-        x, volume = marginals.parameters(e)
-        like, model = compared(static, arrays, x)
-        posterior = like + prior.log_density(x)
-        return posterior + volume, x, posterior, like, plane.coordinates(model)
+    def some(e: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
+        x, volume = jax.vmap(marginals.parameters)(e)
+        like, models = log_likes(static, arrays, x)
+        posterior = like + jax.vmap(prior.log_density)(x)
+        return posterior + volume, x, posterior, like, plane.coordinates(models)
 
-    return jax.lax.map(one, e, batch_size=BATCH)
+    return in_chunks(some, e)

@@ -22,10 +22,9 @@ from ..likelihood import (
     Problem,
     best_continuum,
     build,
-    jitter_variance,
     padded,
     reach,
-    tabulate,
+    tabulated,
     with_emulator_error,
 )
 from ..precision import double
@@ -347,7 +346,7 @@ def _posterior(
         seed = np.asarray(jax.random.key_data(key)).tolist()
         draws = laplace(ridge, theta, np.asarray(prior.lower), np.asarray(prior.upper), (walls[0], walls[1]), seed)
         return draws, {}, fisher, covariance
-    table = jax.jit(tabulate)(arrays, jitter_variance(static, arrays, prior.upper))
+    table = tabulated(static, arrays, prior, x)
     if settings.method == "fast":
         answer = importance(static, table, prior, theta, covariance, key)
         verdict.numbers |= {"khat": answer.khat, "ess_weights": answer.ess}

@@ -63,6 +63,8 @@ def finish(
     diagnose.judge_fit(verdict, problem, spectrum.arms, model + correction, ratio, jitters)
     diagnose.judge_edges(verdict, problem, emulator, theta, sigma)
     diagnose.judge_prior(verdict, problem, emulator, std)
+    if draws.shape[1] > 1:
+        diagnose.judge_limits(verdict, problem, settings.reported(emulator), draws)
     labels = np.array([_value(name, names, theta, settings) for name in emulator.label_names])
     rv = float(theta[names.index("rv")]) if "rv" in names else settings.fixed.get("rv", ready.bary)
     velocity = float(C_KMS * np.tanh(np.arctanh(rv / C_KMS) - np.arctanh(ready.bary / C_KMS)))

@@ -20,7 +20,10 @@ from ..spectrum import FloatArray
 #: Version of the result file; files of another version are refused by name.
 FORMAT = 1
 
-COLUMNS = ("median", "mean", "std", "q16", "q84", "rhat", "ess_bulk", "ess_tail", "crb", "prior_std")
+COLUMNS = (
+    "median", "mean", "std", "q16", "q84", "upper_95", "rhat", "ess_bulk", "ess_tail", "crb", "std_over_crb",
+    "crb_with_prior", "prior_std",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,12 @@ class FitResult:
 
     @property
     def table(self) -> Table:
-        """One row per label, velocity, nuisance and derived [X/H]; column ``unit`` and those of `COLUMNS`, ``flag``."""
+        """One row per label, velocity, nuisance and derived [X/H]; column ``unit`` and those of `COLUMNS`, ``flag``.
+
+        ``upper_95`` is the 95% upper limit of abundances that are no more than that (`Flag.UPPER_LIMIT`), NaN of
+        others; ``crb`` the Cramér-Rao bound without priors, inf where the data do not constrain a parameter;
+        ``crb_with_prior`` the Bayesian one, for which a uniform prior counts as a Gaussian of its spread.
+        """
         rows = []
         index = {name: i for i, name in enumerate(self.names)}
         derived = over_hydrogen(self.label_names)
@@ -166,22 +174,25 @@ class FitResult:
         return Table(rows=rows, names=["label", "unit", *COLUMNS, "flag"])
 
     def _summary(self, name: str, parts: list[int]) -> dict[str, float]:
-        nan = dict.fromkeys(COLUMNS, np.nan)
+        numbers = dict.fromkeys(COLUMNS, np.nan)
         values = self._values(name)
         if not parts:
-            return nan | {"median": values.mean(), "mean": values.mean(), "std": 0.0}
+            return numbers | {"median": values.mean(), "mean": values.mean(), "std": 0.0}
         bound = self.crb[parts[0]] if len(parts) == 1 else self.diagnostics.get(f"crb_{name}", np.nan)
-        prior = self.prior_std[parts[0]] if len(parts) == 1 else float(np.hypot(*self.prior_std[parts]))
+        both = float(np.sqrt(self.fisher_covariance[np.ix_(parts, parts)].sum()))
+        numbers |= {"crb": bound, "crb_with_prior": both, "prior_std": float(np.linalg.norm(self.prior_std[parts]))}
         if not np.all(np.isfinite(values)):
-            return nan | {"crb": bound, "prior_std": prior}
+            return numbers
         if self.method == "map":
-            sd = float(np.sqrt(self.fisher_covariance[np.ix_(parts, parts)].sum()))
-            value = float(values.mean())
-            q = {"median": value, "mean": value, "std": sd, "q16": value - sd, "q84": value + sd}
-            return nan | q | {"crb": bound, "prior_std": prior}
-        low, middle, high = np.quantile(values, [0.158655, 0.5, 0.841345])
-        numbers = {"median": middle, "mean": values.mean(), "std": values.std(ddof=1), "q16": low, "q84": high}
-        numbers |= {"crb": bound, "prior_std": prior, "rhat": np.nan, "ess_bulk": np.nan, "ess_tail": np.nan}
+            low, middle, high, sd = values.mean() - both, values.mean(), values.mean() + both, both
+        else:
+            low, middle, high = np.quantile(values, [0.158655, 0.5, 0.841345])
+            sd = values.std(ddof=1)
+        numbers |= {"median": middle, "mean": values.mean(), "std": sd, "q16": low, "q84": high}
+        if Flag.UPPER_LIMIT in self.label_flags.get(name, Flag(0)):
+            numbers["upper_95"] = float(np.quantile(values, 0.95))
+        if np.isfinite(bound) and bound > 0:
+            numbers["std_over_crb"] = sd / bound
         if self.has_chains:
             numbers["rhat"] = float(az.rhat(values, method="rank"))
             numbers["ess_bulk"] = float(az.ess(values, method="bulk"))

@@ -19,8 +19,9 @@ from rich.progress import track
 from scipy.special import ndtr, ndtri
 
 from ..forward import Arrays
-from ..likelihood import Prior, Static, log_like
+from ..likelihood import Prior, Static, log_likes
 from ..spectrum import FloatArray
+from .chunks import in_chunks
 from .optimise import density, landscape, to_box
 
 #: Chains, warm-up and kept draws per chain. In whitened coordinates warm-up only has to find a step size.
@@ -72,12 +73,12 @@ def _describe(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Labels, log posterior in label space and log likelihood of every draw (d, n)."""
 
-    def one(zi: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        x = to_box(prior, centre + white @ zi)
-        like = log_like(static, arrays, x)
-        return x, like + prior.log_density(x), like
+    def some(z: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        x = jax.vmap(partial(to_box, prior))(centre + z @ white.T)
+        like = log_likes(static, arrays, x)[0]
+        return x, like + jax.vmap(prior.log_density)(x), like
 
-    return jax.lax.map(one, z, batch_size=4)
+    return in_chunks(some, z)
 
 
 def _kernel(
@@ -144,7 +145,7 @@ def chains(static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, key:
     Parameters
     ----------
     static, arrays, prior
-        The problem; with what `tabulate` adds, gradients cost less.
+        The problem, `tabulated` at its maximum.
     centre
         (n,) maximum of the density of the unconstrained coordinates.
     key

@@ -18,24 +18,24 @@ RIDGE = 0.03
 
 
 class Plane(NamedTuple):
-    """Tangent plane of the model at a point, of which a spectrum μ has the coordinates c = axesᵀ (μ - model).
+    """Tangent plane of the model at a point, of which a spectrum μ has the coordinates c = axes (μ - model).
 
-    ``model`` (a, n_pixels), ``axes`` (a, n_pixels, m).
+    ``model`` (a, n_pixels), ``axes`` (m, a * n_pixels).
     """
 
     model: jax.Array
     axes: jax.Array
 
-    def coordinates(self, model: jax.Array) -> jax.Array:
-        """(m,) of a spectrum (a, n_pixels)."""
-        return jnp.einsum("an,anm->m", model - self.model, self.axes)
+    def coordinates(self, models: jax.Array) -> jax.Array:
+        """(k, m) of spectra (a, n_pixels, k)."""
+        return (self.axes @ (models - self.model[..., None]).reshape(self.axes.shape[1], -1)).T
 
 
 @partial(jax.jit, static_argnums=0)
 def plane_at(static: Static, arrays: Arrays, theta: jax.Array) -> Plane:
-    """Plane whose axes are whitened: axesᵀ Σ axes = 1, Σ the covariance of the pixels at `theta`.
+    """Plane whose axes are whitened: axes Σ axesᵀ = 1, Σ the covariance of the pixels at `theta`.
 
-    With J the Jacobian and L Lᵀ = Jᵀ Σ⁻¹ J the Fisher matrix, the axes are Σ⁻¹ J L⁻ᵀ: c is how far a spectrum is from
+    With J the Jacobian and L Lᵀ = Jᵀ Σ⁻¹ J the Fisher matrix, the axes are L⁻¹ Jᵀ Σ⁻¹: c is how far a spectrum is from
     the central one along that plane, in standard deviations of the noise. What nonlinearity does within it can be much,
     out of it is little (Bates & Watts 1980, J. R. Stat. Soc. B 42, 1: parameter effects and intrinsic curvature).
     """
@@ -46,7 +46,7 @@ def plane_at(static: Static, arrays: Arrays, theta: jax.Array) -> Plane:
     # derivatives that vanish, or that others make up for, keep an axis of little length
     lower = jnp.linalg.cholesky(fisher / jnp.outer(size, size) + 1e-8 * jnp.eye(size.size)) * size[:, None]
     axes = jax.scipy.linalg.solve_triangular(lower, factors.solved(derivatives).reshape(-1, size.size).T, lower=True)
-    return Plane(model, axes.T.reshape(derivatives.shape))
+    return Plane(model, axes)
 
 
 class Surrogate(NamedTuple):

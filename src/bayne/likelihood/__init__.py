@@ -1,7 +1,6 @@
 """Priors, noise, continuum and emulator error: the log posterior of one star."""
 
 from .continuum import check_order
-from .gram import tabulate
 from .marginal import factorise, log_likelihood
 from .priors import Prior, reach
 from .problem import (
@@ -10,13 +9,14 @@ from .problem import (
     best_continuum,
     broadening,
     build,
-    compared,
     jacobian,
     jitter_variance,
     log_like,
+    log_likes,
     log_posterior,
     padded,
     predict,
+    tabulated,
     with_emulator_error,
 )
 
@@ -28,16 +28,16 @@ __all__ = [
     "broadening",
     "build",
     "check_order",
-    "compared",
     "factorise",
     "jacobian",
     "jitter_variance",
     "log_like",
     "log_likelihood",
+    "log_likes",
     "log_posterior",
     "padded",
     "predict",
     "reach",
-    "tabulate",
+    "tabulated",
     "with_emulator_error",
 ]

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 
 from ..forward import Arrays
-from .gram import gram_at
 
 LOG_2PI = 1.8378770664093453
 
@@ -59,6 +58,11 @@ def _solve(factor: jax.Array, rhs: jax.Array, transpose: int = 0) -> jax.Array:
     return jax.scipy.linalg.solve_triangular(factor, rhs, lower=True, trans=transpose)
 
 
+def pixel_variance(arrays: Arrays) -> jax.Array:
+    """(a, n) variance of every pixel: the photons', and the uncorrelated part of the emulator's."""
+    return arrays["noise"] + arrays["error_variance"] if "error_variance" in arrays else arrays["noise"]
+
+
 def factorise(arrays: Arrays, model: jax.Array, extra: jax.Array | None, x: jax.Array) -> Factors:
     """Factorise the covariance of the normalised data for one model.
 
@@ -67,7 +71,7 @@ def factorise(arrays: Arrays, model: jax.Array, extra: jax.Array | None, x: jax.
     arrays
         ``noise`` (a, n) photon variance over pilot² (1 where unused), ``used`` (a, n), ``basis`` (a, n, c) Chebyshev
         polynomials times their prior standard deviation, and, with emulator error, ``error_basis`` (a, n, k) and
-        ``error_variance`` (a, n); with what `tabulate` adds, no sum of k² terms over the pixels is made.
+        ``error_variance`` (a, n).
     model
         (a, n) normalised flux.
     extra
@@ -75,11 +79,9 @@ def factorise(arrays: Arrays, model: jax.Array, extra: jax.Array | None, x: jax.
     x
         (a, n, m) vectors of pixels, finite where unused.
     """
-    variance = arrays["noise"]
+    variance = pixel_variance(arrays)
     if extra is not None:
         variance = variance + extra[:, None]
-    if "error_variance" in arrays:
-        variance = variance + arrays["error_variance"]
     weight = jnp.where(arrays["used"], 1.0 / variance, 0.0)
     columns = model[..., None] * arrays["basis"]
     c, m = columns.shape[-1], x.shape[-1]
@@ -94,10 +96,7 @@ def factorise(arrays: Arrays, model: jax.Array, extra: jax.Array | None, x: jax.
     # one product for the continuum's columns and for x: passes over the error's k spectra are what a gradient costs
     cross = jnp.einsum("anc,ank->ack", weighted, error)
     p, half = jnp.split(jax.vmap(_solve)(block, jnp.concatenate([own[:, :c, c:], cross[:, :c]], axis=-1)), [m], axis=-1)
-    if "gram_series" in arrays:
-        gram = gram_at(arrays, jnp.zeros(len(weight)) if extra is None else extra)
-    else:
-        gram = jnp.einsum("ank,an,anl->kl", error, weight, error)
+    gram = jnp.einsum("ank,an,anl->kl", error, weight, error)
     whole = jnp.linalg.cholesky(jnp.eye(error.shape[-1]) + gram - jnp.einsum("ack,acl->kl", half, half))
     q = _solve(whole, jnp.einsum("amk->km", cross[:, c:]) - jnp.einsum("ack,acm->km", half, p))
     return Factors(weight, columns, block, square, p, error, half, whole, q)

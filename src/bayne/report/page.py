@@ -168,6 +168,7 @@ _COLUMNS = (
     ("", "ESS tail", "effective sample size of the tails"),
     ("", "bound", "Cramér-Rao bound: the least error that these pixels allow, without priors on labels"),
     ("", "std / bound", ""),
+    ("", "with priors", "the same with what the priors tell; a uniform prior counts as a Gaussian of its spread"),
     ("", "prior sd", "standard deviation of the prior"),
     ("left", "notes", ""),
 )
@@ -214,7 +215,6 @@ def _table(groups: Mapping[str, list[Row]], result: FitResult) -> str:
 def _row(row: Row, fixed: bool) -> str:
     n = decimals(float(row["std"]))
     flag = Flag(int(row["flag"]))
-    ratio = float(row["std"]) / float(row["crb"]) if not fixed and float(row["crb"]) > 0 else np.nan
     rhat, least = float(row["rhat"]), min(float(row["ess_bulk"]), float(row["ess_tail"]))
     notes = [f'<abbr title="{escape(SENTENCES[bit])}">{_words(bit)}</abbr>' for bit in Flag if bit in flag]
     cells = [
@@ -226,7 +226,8 @@ def _row(row: Row, fixed: bool) -> str:
         ("alert" if least < MIN_ESS else "", number(row["ess_bulk"], 0)),
         ("alert" if least < MIN_ESS else "", number(row["ess_tail"], 0)),
         ("", "none" if np.isinf(row["crb"]) else number(row["crb"], n)),
-        ("", number(ratio, 2) if np.isfinite(ratio) and ratio > 0 else ""),
+        ("", number(row["std_over_crb"], 2) if np.isfinite(row["std_over_crb"]) else ""),
+        ("", "" if fixed else number(row["crb_with_prior"], n)),
         ("", number(row["prior_std"], decimals(float(row["prior_std"])))),
         ("left", "fixed" if fixed else ", ".join(notes)),
     ]
@@ -238,6 +239,9 @@ def _value(row: Row, n: int, fixed: bool) -> str:
         return f"{float(row['median']):g}"
     if not np.isfinite(row["median"]):
         return "–"
+    if np.isfinite(row["upper_95"]):
+        limit = number(row["upper_95"], n)
+        return f'<abbr title="95% upper limit: less of it would fit as well">&lt; {limit}</abbr>'
     up, down = float(row["q84"] - row["median"]), float(row["median"] - row["q16"])
     return f'{number(row["median"], n)}<span class="pm">+{up:.{n}f}<br>−{down:.{n}f}</span>'
 

@@ -17,7 +17,7 @@ from .copula import Marginals, profiles
 from .population import Proposal, population
 from .sample import CHAINS, DRAWS, Draws
 from .surrogate import Plane, learn, plane_at
-from .weights import NOTHING, resampled, smoothed, tempered
+from .weights import KHAT_MAX, NOTHING, resampled, smoothed, tempered
 
 #: Draws of every round, and the most rounds: the first draws from a copula, the others from what those before taught.
 COUNT, ROUNDS = 1000, 8
@@ -26,12 +26,11 @@ COUNT, ROUNDS = 1000, 8
 TAUGHT = 0.5
 
 #: Where draws lie on average this far out in one of the copula's coordinates, in standard deviations, the copula is
-#: about a wrong place: it is 0.8 in the right one.
-FAR = 2.0
+#: about a wrong place (in the right one it is 0.8). The next is wider than what is known of the posterior by a factor.
+FAR, WIDER = 2.0, 2.0
 
-#: Largest shape of the tail of the weights (Vehtari et al. 2024, JMLR 25, 72, section 3.2.4), and least
-#: effective number, for which the weighted draws are kept.
-KHAT_MAX, ESS_MIN = min(0.7, 1 - 1 / np.log10(COUNT)), 400.0
+#: Least effective number for which the weighted draws are kept.
+ESS_MIN = 400.0
 
 
 class Weighted(NamedTuple):
@@ -104,13 +103,13 @@ def importance(
         log_weight = drawn.likelihood - np.asarray(jax.vmap(surrogate.log_like)(jnp.asarray(drawn.x)))
         smooth, khat, ess = smoothed(log_weight)
         far = np.abs(np.asarray(e @ marginals.mixing.T)).mean(axis=0).max() > FAR
-        ess = 0.0 if far else ess * worth / COUNT
+        ess = 0.0 if far else ess * worth / (ess + worth)  # both resamplings lose some
         if trusted(khat, ess):
             break
         if far:
             weight, _ = tempered(log_weight, TAUGHT)
             middle, spread = np.average(drawn.x, axis=0, weights=weight), np.cov(drawn.x.T, aweights=weight)
-            marginals = profiles(static, arrays, prior, jnp.asarray(middle), jnp.asarray(spread))
+            marginals = profiles(static, arrays, prior, jnp.asarray(middle), jnp.asarray(WIDER**2 * spread))
             proposal = unit
     chosen = resampled(smooth, CHAINS * DRAWS, rng)
     shape = (CHAINS, DRAWS)

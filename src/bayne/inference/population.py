@@ -1,4 +1,4 @@
-"""Draws from the posterior that a surrogate stands for, for next to nothing, by sequential Monte Carlo."""
+"""Draws from the posterior that a surrogate stands for, for next to nothing."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 
 from ..likelihood import Prior
+from ..spectrum import FloatArray
 from .copula import Marginals
 from .surrogate import Surrogate
-from .weights import NOTHING, resampled, tempered
+from .weights import KHAT_MAX, NOTHING, resampled, smoothed, tempered
+
+#: Draws that a surrogate is tried at, passes that move them to where its posterior is, and the share of them that stays
+#: effective in the moments of a pass.
+MANY, PASSES, MOVED = 20_000, 4, 0.1
 
 #: Walkers, in groups that know nothing of each other's draws, and moves of each after every change of temperature.
-WALKERS, GROUPS, MOVES = 2000, 8, 15
+WALKERS, GROUPS, MOVES = 2000, 8, 40
 
 #: Share of the walkers that stays effective when the temperature changes, and the most changes.
 EFFECTIVE, STEPS = 0.5, 40
@@ -66,50 +71,69 @@ def population(
 ) -> tuple[jax.Array, Proposal, float]:
     """Draws (count, n) of the copula's coordinates from a surrogate's posterior.
 
-    Sequential Monte Carlo (Del Moral, Doucet & Jasra 2006, J. R. Stat. Soc. B 68, 411): from draws of the proposal to
-    the posterior in steps of temperature so small that half of the walkers stay effective; after each they are
-    resampled, and moved by proposals that leave the Gaussian of their moments as it is (preconditioned Crank-Nicolson;
-    Cotter et al. 2013, Stat. Sci. 28, 424), which only what is not Gaussian in the posterior makes fail.
+    Importance sampling with resampling: a Student's t takes on the mean and the covariance of its own weighted draws, a
+    few times. Where the weights of the last cannot be trusted, its draws are `_annealed`.
 
     Returns
     -------
     tuple
-        The draws; a proposal with their moments; and how many independent draws they are worth, by what the groups
-        differ, 0 where the temperature of the posterior was not reached.
+        The draws; the last proposal; and the effective number that they were chosen from, 0 where it cannot be trusted.
     """
-    task = Task(surrogate, marginals, prior, proposal)
-    walkers = proposal.draws(WALKERS, rng)
-    start, end = (np.asarray(v) for v in _ends(task, walkers))
-    power, length = 0.0, LENGTH
-    for _ in range(STEPS):
+    for turn in range(PASSES):
+        task = Task(surrogate, marginals, prior, proposal)
+        e = proposal.draws(MANY, rng)
+        start, end = (np.asarray(v) for v in _ends(task, e))
         gain = np.where(end > NOTHING / 2, end - start, NOTHING)
-        step = min(tempered(gain, EFFECTIVE)[1], 1 - power)
-        power += step
-        own = np.arange(WALKERS).reshape(GROUPS, -1)
-        chosen = np.concatenate([group[resampled(step * gain[group], group.size, rng)] for group in own])
-        middle = _moments(walkers[chosen])
-        noise = jnp.asarray(rng.standard_normal((MOVES, *walkers.shape)))
-        luck = jnp.asarray(np.log(rng.random((MOVES, WALKERS))))
-        walkers, accepted = _moved(task, middle, walkers[chosen], power, length, noise, luck)
-        start, end = (np.asarray(v) for v in _ends(task, walkers))
-        length = float(np.clip(length * np.exp(float(accepted) - ACCEPTED), 0.05, 1.0))
-        if power == 1:
-            break
-    e = np.asarray(walkers)
-    grouped = e.reshape(GROUPS, -1, e.shape[1])
-    worth = min(float(az.ess(grouped[..., i], method="bulk")) for i in range(e.shape[1])) if power == 1 else 0.0
-    few = 1 / (1 / count + max(1 / max(worth, 1e-9) - 1 / WALKERS, 0.0))
-    return walkers[rng.permutation(WALKERS)[:count]], _moments(walkers), few
-
-
-_ends = jax.jit(lambda task, e: jax.vmap(task.ends)(e))
+        if turn < PASSES - 1:
+            proposal = _moments(e, jnp.asarray(tempered(gain, MOVED)[0]))
+    smooth, khat, ess = smoothed(gain)
+    if khat < KHAT_MAX:
+        return e[resampled(smooth, count, rng)], proposal, ess
+    walkers, worth = _annealed(task, e, gain, rng)
+    return walkers[rng.permutation(WALKERS)[:count]], _moments(walkers, jnp.ones(WALKERS)), worth
 
 
 @jax.jit
-def _moments(e: jax.Array) -> Proposal:
-    """Mean and Cholesky factor of the covariance of draws (k, n)."""
-    mean = jnp.mean(e, axis=0)
-    return Proposal(mean, jnp.linalg.cholesky(jnp.cov(e.T) + 1e-9 * jnp.eye(mean.size)))
+def _ends(task: Task, e: jax.Array) -> tuple[jax.Array, jax.Array]:
+    found: tuple[jax.Array, jax.Array] = jax.lax.map(task.ends, e, batch_size=1000)
+    return found
+
+
+def _annealed(task: Task, e: jax.Array, gain: FloatArray, rng: np.random.Generator) -> tuple[jax.Array, float]:
+    """Walkers (WALKERS, n) from the posterior, by sequential Monte Carlo, and what number of draws they are worth.
+
+    From draws e (k, n) of the proposal, over which the posterior has the log densities `gain` (k,), to the posterior in
+    steps of temperature so small that half of the walkers stay effective (Del Moral, Doucet & Jasra 2006, J. R. Stat.
+    Soc. B 68, 411). After each they are resampled, in groups whose differences tell what they are worth, and moved by
+    proposals that leave the Gaussian of their moments as it is (preconditioned Crank-Nicolson; Cotter et al. 2013,
+    Stat. Sci. 28, 424): only what is not Gaussian in the posterior makes them fail.
+    """
+    _, power = tempered(gain, WALKERS / len(e))
+    log_weight, length = power * gain, LENGTH
+    for _ in range(STEPS):
+        groups = np.arange(len(e)).reshape(GROUPS, -1)
+        chosen = np.concatenate([own[resampled(log_weight[own], WALKERS // GROUPS, rng)] for own in groups])
+        noise = jnp.asarray(rng.standard_normal((MOVES, WALKERS, e.shape[1])))
+        luck = jnp.asarray(np.log(rng.random((MOVES, WALKERS))))
+        middle = _moments(e[chosen], jnp.ones(WALKERS))
+        e, accepted = _moved(task, middle, e[chosen], power, length, noise, luck)
+        if power == 1:
+            values = np.asarray(e).reshape(GROUPS, -1, e.shape[1])
+            return e, min(float(az.ess(one, method="bulk")) for one in np.moveaxis(values, -1, 0))
+        length = float(np.clip(length * np.exp(float(accepted) - ACCEPTED), 0.05, 1.0))
+        start, end = (np.asarray(v) for v in _ends(task, e))
+        gain = np.where(end > NOTHING / 2, end - start, NOTHING)
+        step = min(tempered(gain, EFFECTIVE)[1], 1 - power)
+        power, log_weight = power + step, step * gain
+    return e, 0.0
+
+
+@jax.jit
+def _moments(e: jax.Array, weight: jax.Array) -> Proposal:
+    """Mean and Cholesky factor of the covariance of draws (k, n) with weights (k,) of mean 1."""
+    mean = weight @ e / len(e)
+    off = (e - mean) * jnp.sqrt(weight[:, None] / len(e))
+    return Proposal(mean, jnp.linalg.cholesky(off.T @ off + 1e-9 * jnp.eye(mean.size)))
 
 
 @jax.jit

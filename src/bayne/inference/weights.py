@@ -10,6 +10,10 @@ from ..spectrum import FloatArray
 #: Log density of a draw where it is not finite: such a draw weighs nothing, and teaches nothing.
 NOTHING = -1e10
 
+#: Largest shape of the tail for which a thousand or more weights are trusted: min(0.7, 1 - 1/log10 S), Vehtari et al.
+#: 2024 (JMLR 25, 72), section 3.2.4.
+KHAT_MAX = 1 - 1 / 3
+
 
 def tempered(log_weight: FloatArray, share: float) -> tuple[FloatArray, float]:
     """Weights of mean 1, flattened by a power until this share of those that weigh anything is effective; the power."""

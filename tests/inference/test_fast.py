@@ -107,28 +107,6 @@ def test_from_a_wrong_place_the_right_one_is_found(sample, exact):
     assert wide < 0.07
 
 
-@pytest.mark.parametrize("still", [False, True])
-def test_walkers_go_where_weights_do_not_reach(still, sample, exact, monkeypatch):
-    """Draws that were not adapted, far from the posterior; known-bad twin: walkers that never move."""
-    for name, value in {"KHAT_MAX": -10.0, "PASSES": 1, "MANY": 2000}.items():
-        monkeypatch.setattr(f"bayne.inference.population.{name}", value)
-    if still:
-        monkeypatch.setattr("bayne.inference.population._moved", lambda task, middle, e, *rest: (e, 0.4))
-    real, worths = fast.population, []
-
-    def spy(*given):
-        *found, worth = real(*given)
-        worths.append(worth)
-        return *found, worth
-
-    monkeypatch.setattr(fast, "population", spy)
-    off, wide = errors(sample(theta=(4.9, -4.9, 0.9, 0.5)), exact)
-    assert (worths[0] > fast.ESS_MIN) == (not still)
-    if not still:
-        assert off < 0.13
-        assert wide < 0.07
-
-
 def test_a_surrogate_of_another_star_is_not_reliable(sample, monkeypatch):
     right = fast.learn
 

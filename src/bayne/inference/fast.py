@@ -101,16 +101,17 @@ def importance(
         e, proposal, worth = population(surrogate, marginals, prior, proposal, COUNT, rng)
         drawn = _draw(static, arrays, prior, marginals, plane, e)
         log_weight = drawn.likelihood - np.asarray(jax.vmap(surrogate.log_like)(jnp.asarray(drawn.x)))
-        smooth, khat, ess = smoothed(log_weight)
+        smooth, khat, close = smoothed(log_weight)
         far = np.abs(np.asarray(e @ marginals.mixing.T)).mean(axis=0).max() > FAR
-        ess = 0.0 if far else ess * worth / (ess + worth)  # both resamplings lose some
+        ess = 0.0 if far else close * worth / (close + worth)  # both resamplings lose some
         if trusted(khat, ess):
             break
         if far:
+            proposal = unit
+        if far and khat < 1 and close > ESS_MIN / 4:
             weight, _ = tempered(log_weight, TAUGHT)
             middle, spread = np.average(drawn.x, axis=0, weights=weight), np.cov(drawn.x.T, aweights=weight)
             marginals = profiles(static, arrays, prior, jnp.asarray(middle), jnp.asarray(WIDER**2 * spread))
-            proposal = unit
     chosen = resampled(smooth, CHAINS * DRAWS, rng)
     shape = (CHAINS, DRAWS)
     stats = {"lp": drawn.posterior, "log_likelihood_total": drawn.likelihood}

@@ -96,7 +96,7 @@ def importance(
     log_weight = drawn.target - np.asarray(jax.vmap(proposal.log_density)(e))
     lessons: list[tuple[FloatArray, ...]] = []
     for _ in range(1, ROUNDS):
-        lessons.append((drawn.x, drawn.c, drawn.likelihood, tempered(log_weight, TAUGHT)[0]))
+        lessons.append((drawn.x, drawn.c, drawn.likelihood, tempered(log_weight, TAUGHT)))
         surrogate = learn(*(np.concatenate(part) for part in zip(*lessons, strict=True)))
         e, proposal, worth = population(surrogate, marginals, prior, proposal, COUNT, rng)
         drawn = _draw(static, arrays, prior, marginals, plane, e)
@@ -109,7 +109,7 @@ def importance(
         if far:
             proposal = unit
         if far and khat < 1 and close > ESS_MIN / 4:
-            weight, _ = tempered(log_weight, TAUGHT)
+            weight = tempered(log_weight, TAUGHT)
             middle, spread = np.average(drawn.x, axis=0, weights=weight), np.cov(drawn.x.T, aweights=weight)
             marginals = profiles(static, arrays, prior, jnp.asarray(middle), jnp.asarray(WIDER**2 * spread))
     chosen = resampled(smooth, CHAINS * DRAWS, rng)

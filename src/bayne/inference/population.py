@@ -57,7 +57,7 @@ def population(
         e = proposal.draws(MANY, rng)
         log_weight = np.asarray(_log_weight(surrogate, marginals, prior, proposal, e))
         if turn < PASSES - 1:
-            proposal = _moments(e, jnp.asarray(tempered(log_weight, MOVED)[0]))
+            proposal = _moments(e, jnp.asarray(tempered(log_weight, MOVED)))
     smooth, khat, ess = smoothed(log_weight)
     return e[resampled(smooth, count, rng)], proposal, ess if khat < KHAT_MAX else 0.0
 

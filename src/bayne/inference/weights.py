@@ -15,11 +15,11 @@ NOTHING = -1e10
 KHAT_MAX = 1 - 1 / 3
 
 
-def tempered(log_weight: FloatArray, share: float) -> tuple[FloatArray, float]:
-    """Weights of mean 1, flattened by a power until this share of those that weigh anything is effective; the power."""
+def tempered(log_weight: FloatArray, share: float) -> FloatArray:
+    """Weights of mean 1, flattened by a power until this share of the draws that weigh anything is effective."""
     alive = log_weight > NOTHING / 2
     if not alive.any():
-        return np.ones_like(log_weight), 1.0
+        return np.ones_like(log_weight)
     log_weight = np.where(alive, log_weight - log_weight.max(), 0.0)
     low, high = 0.0, 2.0
     for _ in range(30):
@@ -28,7 +28,7 @@ def tempered(log_weight: FloatArray, share: float) -> tuple[FloatArray, float]:
         enough = weight.sum() ** 2 >= share * alive.sum() * np.sum(weight**2)
         low, high = (power, high) if enough else (low, power)
     weight = np.exp(low * log_weight) * alive
-    return np.asarray(weight / weight.mean()), low
+    return np.asarray(weight / weight.mean())
 
 
 def smoothed(log_weight: FloatArray) -> tuple[FloatArray, float, float]:

@@ -51,6 +51,7 @@ class Prior:
         a, b = self.walls
         return total - 0.5 * jnp.sum((jnp.maximum(a @ x - b, 0.0) / WALL) ** 2)
 
+    @jax.jit
     def curvature(self, x: jax.Array) -> jax.Array:
         """(n, n) negative second derivative of the log density, negative values of the diagonal set to zero."""
         hessian = -jax.hessian(self.log_density)(x)

@@ -168,7 +168,7 @@ _COLUMNS = (
     ("", "ESS tail", "effective sample size of the tails"),
     ("", "bound", "Cramér-Rao bound: the least error that these pixels allow, without priors on labels"),
     ("", "std / bound", ""),
-    ("", "with priors", "the same with what the priors tell; a uniform prior counts as a Gaussian of its spread"),
+    ("", "with priors", "the bound with what the priors tell; a uniform prior counts as a Gaussian of its spread"),
     ("", "prior sd", "standard deviation of the prior"),
     ("left", "notes", ""),
 )
@@ -191,7 +191,10 @@ def _labels(result: FitResult, table: Table) -> str:
     if result.method == "map":
         note = "Errors are those of the Cramér-Rao bound with the priors; there are no posterior draws."
     else:
-        note = "Median with the distances to the 16th and 84th percentiles; the standard deviation beside the bound."
+        note = (
+            "Median with the distances to the 16th and 84th percentiles, or the 95% upper limit; "
+            "the standard deviation beside the bound."
+        )
     html = f'<h2>Labels</h2>\n<p class="note">{note}</p>\n' + _table(groups, result)
     if folded:
         html += f"\n<details><summary>Nuisance parameters ({len(folded)})</summary>\n"

@@ -26,8 +26,9 @@ COUNT, ROUNDS = 1000, 8
 TAUGHT = 0.5
 
 #: Where draws lie on average this far out in one of the copula's coordinates, in standard deviations, the copula is
-#: about a wrong place (in the right one it is 0.8). The next is wider than what is known of the posterior by a factor.
-FAR, WIDER = 2.0, 2.0
+#: about a wrong place (in the right one it is 0.8). Where this many draws are effective by the true likelihood, they
+#: tell where the next is to be; it is wider than they are by a factor.
+FAR, MOVABLE, WIDER = 2.0, 100.0, 2.0
 
 #: Least effective number for which the weighted draws are kept.
 ESS_MIN = 400.0
@@ -107,11 +108,11 @@ def importance(
         if trusted(khat, ess):
             break
         if far:
-            proposal = unit
-        if far and khat < 1 and close > ESS_MIN / 4:
-            weight = tempered(log_weight, TAUGHT)
-            middle, spread = np.average(drawn.x, axis=0, weights=weight), np.cov(drawn.x.T, aweights=weight)
-            marginals = profiles(static, arrays, prior, jnp.asarray(middle), jnp.asarray(WIDER**2 * spread))
+            proposal = unit  # not where it went: the surrogate may be wrong so far out
+            if khat < 1 and close > MOVABLE:
+                weight = tempered(log_weight, TAUGHT)
+                middle, spread = np.average(drawn.x, axis=0, weights=weight), np.cov(drawn.x.T, aweights=weight)
+                marginals = profiles(static, arrays, prior, jnp.asarray(middle), jnp.asarray(WIDER**2 * spread))
     chosen = resampled(smooth, CHAINS * DRAWS, rng)
     shape = (CHAINS, DRAWS)
     stats = {"lp": drawn.posterior, "log_likelihood_total": drawn.likelihood}

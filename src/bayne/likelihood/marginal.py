@@ -58,6 +58,30 @@ def _solve(factor: jax.Array, rhs: jax.Array, transpose: int = 0) -> jax.Array:
     return jax.scipy.linalg.solve_triangular(factor, rhs, lower=True, trans=transpose)
 
 
+def eliminate(
+    bb: jax.Array, bx: jax.Array, bv: jax.Array | None = None, vv: jax.Array | None = None, vx: jax.Array | None = None
+) -> dict[str, jax.Array]:
+    """``block``, ``p`` and, with emulator error, ``half``, ``whole`` and ``q`` of `Factors`.
+
+    From products over the pixels, weighted by W: of the columns B with themselves (a, c, c) and with the vectors x
+    (a, c, m), of B with V (a, c, k), of V with itself (k, k) and with x (k, m).
+    """
+    block = jnp.linalg.cholesky(jnp.eye(bb.shape[-1]) + bb)
+    if bv is None or vv is None or vx is None:
+        return {"block": block, "p": jax.vmap(_solve)(block, bx)}
+    both = jax.vmap(_solve)(block, jnp.concatenate([bx, bv], axis=-1))
+    p, half = jnp.split(both, [bx.shape[-1]], axis=-1)
+    whole = jnp.linalg.cholesky(jnp.eye(vv.shape[-1]) + vv - jnp.einsum("ack,acl->kl", half, half))
+    q = _solve(whole, vx - jnp.einsum("ack,acm->km", half, p))
+    return {"block": block, "p": p, "half": half, "whole": whole, "q": q}
+
+
+def log_volume(block: jax.Array, whole: jax.Array | None) -> jax.Array:
+    """Log determinant of 1 + [B, V]ᵀ W [B, V]."""
+    value = 2 * jnp.sum(jnp.log(jnp.diagonal(block, axis1=-2, axis2=-1)))
+    return value if whole is None else value + 2 * jnp.sum(jnp.log(jnp.diagonal(whole)))
+
+
 def pixel_variance(arrays: Arrays) -> jax.Array:
     """(a, n) variance of every pixel: the photons', and the uncorrelated part of the emulator's."""
     return arrays["noise"] + arrays["error_variance"] if "error_variance" in arrays else arrays["noise"]
@@ -84,22 +108,18 @@ def factorise(arrays: Arrays, model: jax.Array, extra: jax.Array | None, x: jax.
         variance = variance + extra[:, None]
     weight = jnp.where(arrays["used"], 1.0 / variance, 0.0)
     columns = model[..., None] * arrays["basis"]
-    c, m = columns.shape[-1], x.shape[-1]
+    c = columns.shape[-1]
     both = jnp.concatenate([columns, x], axis=-1)
     weighted = weight[..., None] * both
     own = jnp.einsum("anc,and->acd", weighted, both)
-    block = jnp.linalg.cholesky(jnp.eye(c) + own[:, :c, :c])
-    square = jnp.sum(own[:, c:, c:], axis=0)
+    square, bb, bx = jnp.sum(own[:, c:, c:], axis=0), own[:, :c, :c], own[:, :c, c:]
     if "error_basis" not in arrays:
-        return Factors(weight, columns, block, square, jax.vmap(_solve)(block, own[:, :c, c:]))
+        return Factors(weight, columns, square=square, **eliminate(bb, bx))
     error = arrays["error_basis"]
     # one product for the continuum's columns and for x: passes over the error's k spectra are what a gradient costs
     cross = jnp.einsum("anc,ank->ack", weighted, error)
-    p, half = jnp.split(jax.vmap(_solve)(block, jnp.concatenate([own[:, :c, c:], cross[:, :c]], axis=-1)), [m], axis=-1)
-    gram = jnp.einsum("ank,an,anl->kl", error, weight, error)
-    whole = jnp.linalg.cholesky(jnp.eye(error.shape[-1]) + gram - jnp.einsum("ack,acl->kl", half, half))
-    q = _solve(whole, jnp.einsum("amk->km", cross[:, c:]) - jnp.einsum("ack,acm->km", half, p))
-    return Factors(weight, columns, block, square, p, error, half, whole, q)
+    vv, vx = jnp.einsum("ank,an,anl->kl", error, weight, error), jnp.einsum("amk->km", cross[:, c:])
+    return Factors(weight, columns, square=square, error=error, **eliminate(bb, bx, cross[:, :c], vv, vx))
 
 
 def _of_residual(arrays: Arrays, model: jax.Array, extra: jax.Array | None) -> Factors:
@@ -112,9 +132,7 @@ def log_likelihood(arrays: Arrays, model: jax.Array, extra: jax.Array | None) ->
     factors = _of_residual(arrays, model, extra)
     used = arrays["used"]
     log_det = -jnp.sum(jnp.where(used, jnp.log(jnp.where(used, factors.weight, 1.0)), 0.0))
-    log_det += 2 * jnp.sum(jnp.log(jnp.diagonal(factors.block, axis1=-2, axis2=-1)))
-    if factors.whole is not None:
-        log_det += 2 * jnp.sum(jnp.log(jnp.diagonal(factors.whole)))
+    log_det += log_volume(factors.block, factors.whole)
     return -0.5 * (factors.quadratic()[0, 0] + log_det + jnp.sum(used) * LOG_2PI)
 
 

@@ -64,7 +64,7 @@ def predict(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array:
 
 
 def _predictions(static: Static, arrays: Arrays, x: jax.Array) -> jax.Array:
-    """(a, n, k) `predict` of parameters (k, n_free): side by side they cost a third of what they cost alone."""
+    """(a, n, k) `predict` of parameters (k, n_free), which cost less side by side than one by one."""
     labels, other = jax.vmap(partial(parameters, static, arrays))(x)
     rest = jax.vmap(partial(static.forward.network, arrays["params"]))(labels)
     return _model(arrays, _observed(static, arrays, rest, other))
@@ -142,7 +142,7 @@ def _barred(model: jax.Array) -> jax.Array:
 
 @partial(jax.jit, static_argnums=0)
 def tabulated(static: Static, arrays: Arrays, prior: Prior, theta: jax.Array) -> Arrays:
-    """Arrays with which a likelihood costs a third or less, near the maximum `theta`: see `tabulate`."""
+    """Arrays with which likelihoods near the maximum `theta` cost less: see `tabulate`."""
     extra, largest = (jitter_variance(static, arrays, x) for x in (theta, prior.upper))
     return tabulate(arrays, predict(static, arrays, theta), extra, largest)
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..forward import Arrays
-from .marginal import LOG_2PI, coefficients, pixel_variance
+from .marginal import LOG_2PI, coefficients, eliminate, log_volume, pixel_variance
 
 #: Chebyshev nodes per arm. The error falls as ρ^-NODES, ρ = π/h + sqrt((π/h)² + 1) with h half the range of t below:
 #: 1e-11 where the largest jitter is 400 times the error of the best pixel, 1e-7 where it is 10,000 times; relative to
@@ -40,7 +40,7 @@ def tabulate(arrays: Arrays, model: jax.Array, extra: jax.Array | None, largest:
 
     whose last term is of second order: what is left of the continuum's uncertainty times a change of the model. Without
     it the columns of the covariance, B = [μ₀ ⊙ T, V], are the same for all parameters: the value at μ₀ is that of
-    `log_likelihood`, and the gradient but for that of ln det Σ, some thousandths per standard deviation of a label.
+    `log_likelihood`, and so is the gradient but for that of ln det Σ.
 
     B_aᵀ W_a B_a is Σ_i b_i b_iᵀ / (n_i + s): it depends on one number per arm, the jitter's variance s. With n₀ the
     smallest n_i and t = ln(n₀ + s), the function (n₀ + s) B_aᵀ W_a B_a is analytic for |Im t| < π, so that its
@@ -94,31 +94,25 @@ def log_likelihoods(arrays: Arrays, models: jax.Array, extra: jax.Array | None) 
     extra
         (k, a) variances that jitter adds; None for none.
     """
-    used = arrays["used"]
+    used, c = arrays["used"], arrays["basis"].shape[-1]
     moved = jnp.where(used[..., None], models - arrays["middle"][..., None], 0.0)
     residual = jnp.where(used, arrays["data"] - arrays["middle"], 0.0)[..., None] - arrays["best"][..., None] * moved
     if extra is None:
         extra = jnp.zeros((models.shape[-1], len(used)))
     variance = pixel_variance(arrays)[..., None] + extra.T[:, None]
-    weight = jnp.where(used[..., None], 1.0 / variance, 0.0)
-    seen = weight * residual
+    seen = jnp.where(used[..., None], residual / variance, 0.0)
     square = jnp.sum(residual * seen, axis=(0, 1))
     log_det = jnp.sum(jnp.where(used[..., None], jnp.log(variance), 0.0), axis=(0, 1))
-    inner, gram = jnp.moveaxis(arrays["columns"] @ seen, -1, 0), _gram_at(arrays, extra)
-    c = arrays["basis"].shape[-1]
-    block = jnp.linalg.cholesky(jnp.eye(c) + gram[..., :c, :c])
-    both = _solve(block, jnp.concatenate([inner[..., :c, None], gram[..., :c, c:]], axis=-1))
-    p, half = both[..., 0], both[..., 1:]
-    square -= jnp.sum(p**2, axis=(1, 2))
-    log_det += 2 * jnp.sum(jnp.log(jnp.diagonal(block, axis1=-2, axis2=-1)), axis=(1, 2))
-    if "error_basis" in arrays:
-        rest = jnp.sum(gram[..., c:, c:], axis=1) - jnp.einsum("kacl,kacm->klm", half, half)
-        whole = jnp.linalg.cholesky(jnp.eye(rest.shape[-1]) + rest)
-        left = jnp.sum(inner[..., c:], axis=1) - jnp.einsum("kacl,kac->kl", half, p)
-        square -= jnp.sum(_solve(whole, left[..., None]) ** 2, axis=(1, 2))
-        log_det += 2 * jnp.sum(jnp.log(jnp.diagonal(whole, axis1=-2, axis2=-1)), axis=1)
-    return -0.5 * (square + log_det + jnp.sum(used) * LOG_2PI)
 
+    def marginalised(inner: jax.Array, gram: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """What that takes off the square and adds to the log determinant; from (a, m) BᵀWr and (a, m, m) BᵀWB."""
+        products = [gram[:, :c, :c], inner[:, :c, None]]
+        if "error_basis" in arrays:
+            products += [gram[:, :c, c:], jnp.sum(gram[:, c:, c:], axis=0), jnp.sum(inner[:, c:], axis=0)[:, None]]
+        found = eliminate(*products)
+        taken = jnp.sum(jnp.stack([jnp.sum(found[name] ** 2) for name in ("p", "q") if name in found]))
+        return taken, log_volume(found["block"], found.get("whole"))
 
-def _solve(factor: jax.Array, rhs: jax.Array) -> jax.Array:
-    return jax.scipy.linalg.solve_triangular(factor, rhs, lower=True)
+    inner = jnp.moveaxis(arrays["columns"] @ seen, -1, 0)
+    taken, volume = jax.vmap(marginalised)(inner, _gram_at(arrays, extra))
+    return -0.5 * (square - taken + log_det + volume + jnp.sum(used) * LOG_2PI)

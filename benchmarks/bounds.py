@@ -12,20 +12,17 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import h5py
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import bayne
-from bayne.emulators import Card, Emulator, Network
+from bayne.emulators import Emulator
 from bayne.information import STARS, Bounds
 from bayne.labels import pretty
 from bayne.training.compiling import random_labels
@@ -34,37 +31,6 @@ from bayne.training.derivatives import compare_derivatives
 #: Instruments and, where a setup is a choice, the arms of one.
 SETUPS: dict[str, list[str] | None] = {"hermes": None, "mike": None, "tres": None, "uves": ["580_lower", "580_upper"]}
 SNR = 100.0
-
-
-@dataclass(frozen=True)
-class Linear(Network):
-    """A spectrum and its derivatives as an emulator of what lies next to one star."""
-
-    name = "linear"
-
-    def __call__(self, params: Mapping[str, jax.Array], labels: jax.Array) -> jax.Array:
-        away = (labels - params["at"]).astype(jnp.float32)
-        return params["base"] + away @ params["derivatives"]
-
-    @classmethod
-    def decode(cls, arrays: Mapping[str, np.ndarray], card: Card) -> tuple[Linear, dict[str, np.ndarray]]:
-        return cls(), dict(arrays)
-
-    @classmethod
-    def example(cls, card: Card, pixels: int, seed: int) -> dict[str, np.ndarray]:
-        count = len(card.labels)
-        return {"base": np.ones(pixels), "derivatives": np.zeros((count, pixels)), "at": np.zeros(count)}
-
-
-def physical(emulator: Emulator, path: Path) -> Iterable[tuple[str, dict[str, float], np.ndarray, Emulator]]:
-    """Name, labels, which of them have a measurable line, and the derivatives as an emulator, for every star."""
-    with h5py.File(path) as file:
-        bases = {name: group["base"][:].astype(np.float32) for name, group in file.items() if "base" in group}
-    for star in compare_derivatives(emulator, path):
-        params = {"base": bases[star.name], "derivatives": star.physical.astype(np.float32), "at": star.labels}
-        linear = replace(emulator, network=Linear(), params=jax.tree.map(jnp.asarray, params), error=None)
-        labels = dict(zip(emulator.label_names, map(float, star.labels), strict=True))
-        yield star.name, labels, star.measurable, linear
 
 
 def one(*arguments: Any, **options: Any) -> Bounds:
@@ -99,18 +65,18 @@ def gradients(names: list[str], path: Path) -> Iterable[str]:
     yield "|---|---|---|---|---|---|"
     for name in names:
         emulator = bayne.load_emulator(name)
-        for star, labels, measurable, linear in physical(emulator, path):
+        for star in compare_derivatives(emulator, path):
+            labels = dict(zip(emulator.label_names, map(float, star.labels), strict=True))
             ours, true = (
-                one(e, "hermes", labels, SNR, emulator_error=False).std[: len(measurable)] for e in (emulator, linear)
+                one(e, "hermes", labels, SNR, emulator_error=False).std[: len(labels)]
+                for e in (emulator, star.as_emulator(emulator))
             )
-            known = measurable & np.isfinite(true)
+            known = star.measurable & np.isfinite(true)
             ratio = ours[known] / true[known]
             which = np.array(emulator.label_names)[known]
             off = ", ".join(f"{pretty(n)} {r:.2f}" for n, r in zip(which, ratio, strict=True) if not abs(r - 1) <= 0.1)
-            yield (
-                f"| {star} | {name} | {known.sum()} | {np.median(ratio):.2f} | {np.sum(np.abs(ratio - 1) <= 0.1)} | "
-                f"{off or 'none'} |"
-            )
+            close = np.sum(np.abs(ratio - 1) <= 0.1)
+            yield f"| {star.name} | {name} | {known.sum()} | {np.median(ratio):.2f} | {close} | {off or 'none'} |"
 
 
 def many(emulator: Emulator, count: int) -> str:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from bayne.emulators import Card, Emulator, ErrorModel, Network
-from bayne.precision import matmul
+from bayne.emulators import Card, Emulator, ErrorModel
+from bayne.emulators.linear import Linear
 from bayne.training import Grid, read_grid
 from toy import log_grid
 
@@ -35,25 +31,6 @@ def wavelength() -> np.ndarray:
 def profile(lines: tuple[float, ...], wave: np.ndarray) -> np.ndarray:
     """(p,) Gaussian lines, 0.06 Å wide."""
     return sum(np.exp(-0.5 * ((wave - line) / 0.06) ** 2) for line in lines)
-
-
-@dataclass(frozen=True)
-class Linear(Network):
-    """Flux as a linear function of the labels."""
-
-    name = "linear"
-
-    def __call__(self, params: Mapping[str, jax.Array], labels: jax.Array) -> jax.Array:
-        return params["base"] + matmul((labels - params["origin"]).astype(jnp.float32), params["slope"])
-
-    @classmethod
-    def decode(cls, arrays: Mapping[str, np.ndarray], card: Card) -> tuple[Linear, dict[str, np.ndarray]]:
-        return cls(), dict(arrays)
-
-    @classmethod
-    def example(cls, card: Card, pixels: int, seed: int) -> dict[str, np.ndarray]:
-        count = len(card.labels)
-        return {"base": np.ones(pixels), "slope": np.zeros((count, pixels)), "origin": np.array(card.lower)}
 
 
 def slopes() -> np.ndarray:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -43,8 +44,32 @@ def test_table_and_page(run: Run, tmp_path: Path) -> None:
     written = Table.read(page.with_suffix(".ecsv"))
     np.testing.assert_allclose(written["bound"][:4], bounds.std[:4])
     assert "S/N for 0.1" in result.output
-    assert page.read_text().count("<img") == 3
+    assert page.read_text().count("<img") == 4
     assert run("crb", *WORDS, "--instrument", "toy", "-o", page).exit_code == 1
+    table = tmp_path / "star.fits"
+    assert run("crb", *WORDS, "--instrument", "toy", "--correlation", "0.3", "-o", table).exit_code == 0
+    worse = Table.read(table, hdu="BOUNDS")["bound"][:4]
+    np.testing.assert_allclose(worse, bayne.cramer_rao(toy_emulator(), TOY, STAR, 100.0, correlation=0.3).std[:4])
+
+
+def test_bounds_of_physical_derivatives(run: Run, tmp_path: Path) -> None:
+    """Derivatives twice as large as the emulator's at the same star: half its bounds."""
+    path, page = tmp_path / "derivatives.h5", tmp_path / "star.csv"
+    emulator, labels = toy_emulator(), np.array([*STAR.values(), 0.0])
+    with h5py.File(path, "w") as file:
+        file.attrs["label_names"] = emulator.label_names
+        file["wavelength"] = emulator.wavelength
+        file["wavelength"].attrs["medium"] = "vacuum"
+        file["mine/base"] = emulator.evaluate(labels)
+        file["mine/labels"] = labels
+        file["mine/derivative"] = 2 * emulator.gradient(labels)
+    words = ("crb", "--instrument", "toy", "--derivatives", path, "--no-emulator-error")
+    result = run(*words, "--star", "mine", "-o", page)
+    assert result.exit_code == 0, result.output
+    row = next(line.split() for line in result.output.splitlines() if line.startswith("[Mg/Fe]"))
+    assert float(row[3]) == pytest.approx(float(row[2]) / 2, rel=0.1)
+    assert "mine" in run(*words, "--star", "sun").output
+    assert run(*words, *WORDS).exit_code == 2
 
 
 def test_a_table_of_signal_to_noise(run: Run, tmp_path: Path) -> None:
@@ -66,7 +91,7 @@ def test_a_table_of_signal_to_noise(run: Run, tmp_path: Path) -> None:
 
 def test_wrong_usage(run: Run) -> None:
     assert run("crb", "--instrument", "toy").exit_code == 2
-    assert run("crb", *WORDS, "--instrument", "toy", "-o", "star.ecsv").exit_code == 2
+    assert run("crb", *WORDS, "--instrument", "toy", "-o", "star.txt").exit_code == 2
     assert run("crb", "--instrument", "toy", "--star", "sun", *WORDS).exit_code == 2
     assert "teff=5000" in run("crb", "--instrument", "toy", "--label", "teff").output
     nobody = run("crb", "--instrument", "toy", "--star", "vega")

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from astropy.io import fits
+from astropy.table import Table
 
 import bayne
 from bayne import BayneError
@@ -27,11 +29,16 @@ def bound(emulator, snr=100.0, values=STAR, **options):
     return bayne.cramer_rao(emulator, TOY, values, snr, **options)
 
 
-def test_bounds_are_those_of_a_dense_matrix(emulator):
-    """Finite differences of the model, the covariance of all pixels written out, and inverses."""
+@pytest.mark.parametrize("correlation", [0.0, 0.4])
+def test_bounds_are_those_of_a_dense_matrix(emulator, correlation):
+    """Finite differences of the model, the covariance of all pixels written out, and inverses.
+
+    Lines are left out in the middle of an arm, so that neighbours are more than a pixel apart.
+    """
     emulator = erring_emulator(0.1)
+    options = {"correlation": correlation, "windows": [(4990.0, 5010.0), (5011.0, 5200.0)]}
     with jax.enable_x64(True):
-        problem, theta = expect(emulator, TOY, 100.0).at(STAR)
+        problem, theta = expect(emulator, TOY, 100.0, **options).at(STAR)
         arrays = {k: np.asarray(v) for k, v in problem.arrays.items() if k != "params"}
         model = np.asarray(predict(problem.static, problem.arrays, theta))
         gradients = []
@@ -39,8 +46,10 @@ def test_bounds_are_those_of_a_dense_matrix(emulator):
             e = jnp.zeros(theta.size).at[i].set(h)
             f = [np.asarray(predict(problem.static, problem.arrays, theta + k * e)) for k in (-3, -2, -1, 1, 2, 3)]
             gradients.append((45 * (f[3] - f[2]) - 9 * (f[4] - f[1]) + (f[5] - f[0])).ravel() / (60 * h))
-    keep = arrays["used"].ravel()
-    sigma = np.diag((arrays["noise"] + arrays["error_variance"]).ravel())
+    keep, (arms, n) = arrays["used"].ravel(), arrays["used"].shape
+    noise = np.sqrt(arrays["noise"] + arrays["error_variance"]).ravel()
+    apart = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+    sigma = np.outer(noise, noise) * np.kron(np.eye(arms), correlation**apart)
     for a in range(2):
         column = np.zeros((2, *arrays["basis"].shape[1:]))
         column[a] = model[a][:, None] * arrays["basis"][a]
@@ -49,8 +58,10 @@ def test_bounds_are_those_of_a_dense_matrix(emulator):
     sigma = (sigma + errors @ errors.T)[np.ix_(keep, keep)]
     g = np.stack(gradients)[:, keep]
     exact = np.sqrt(np.diag(np.linalg.inv(g @ np.linalg.solve(sigma, g.T))))
-    np.testing.assert_allclose(bound(emulator).std[:6], exact, rtol=1e-4)
-    assert np.max(np.abs(bound(emulator, emulator_error=False).std[:6] / exact - 1)) > 0.1
+    np.testing.assert_allclose(bound(emulator, **options).std[:6], exact, rtol=1e-4)
+    assert np.max(np.abs(bound(emulator, emulator_error=False, **options).std[:6] / exact - 1)) > 0.1
+    other = bound(emulator, **options | {"correlation": 0.2}).std[:6]
+    assert np.max(np.abs(other / exact - 1)) > 0.03
 
 
 def test_bounds_go_with_the_inverse_of_signal_to_noise(emulator):
@@ -157,6 +168,30 @@ def test_many_stars_are_each_what_one_is(emulator):
     np.testing.assert_array_equal(many[1].std, bound(emulator).std)
 
 
+def test_gradients_are_those_of_the_spectrum(emulator):
+    exposure = expect(emulator, TOY, 100.0, free=("rv",))
+    waves, slopes = exposure.gradients(STAR)
+    assert [(w.size, s.shape) for w, s in zip(waves, slopes, strict=True)] == [(w.size, (5, w.size)) for w in waves]
+    problem, theta = exposure.at(STAR)
+    with jax.enable_x64(True):
+        warm, cool = (predict(problem.static, problem.arrays, theta.at[0].add(d)) for d in (10.0, -10.0))
+    change = np.asarray(warm - cool)[0, : waves[0].size] / 20
+    np.testing.assert_allclose(slopes[0][0], change, atol=0.01 * np.abs(change).max())
+
+
+def test_bounds_are_written_in_every_format(emulator, tmp_path):
+    found = bound(emulator)
+    for suffix in ("ecsv", "csv", "fits"):
+        path = found.write(tmp_path / f"star.{suffix}")
+        written = Table.read(path, **({"hdu": "BOUNDS"} if suffix == "fits" else {}))
+        np.testing.assert_allclose(written["bound"], found.table["bound"])
+        with pytest.raises(FileExistsError):
+            found.write(path)
+    np.testing.assert_array_equal(fits.getdata(tmp_path / "star.fits", "COVARIANCE"), found.covariance)
+    with pytest.raises(BayneError, match=r"\.ecsv, \.csv, \.fits"):
+        found.write(tmp_path / "star.txt")
+
+
 def test_signal_to_noise_by_arm_by_wavelength_and_per_angstrom(emulator):
     one_arm = bound(emulator, arms=["red"], free=())
     np.testing.assert_allclose(bound(emulator, {"red": 100.0}, free=()).std[:4], one_arm.std[:4], rtol=1e-6)
@@ -194,6 +229,7 @@ def test_signal_to_noise_by_arm_by_wavelength_and_per_angstrom(emulator):
         ({"snr": (50.0, 60.0, 70.0)}, "positive number"),
         ({"snr": [50.0, 60.0]}, "positive number"),
         ({"continuum": True}, "order from 0 to 30"),
+        ({"correlation": 1.0}, "between -1 and 1"),
     ],
 )
 def test_wrong_questions_are_refused_in_words(emulator, change, words):

@@ -12,6 +12,7 @@ from .common import Level, Overwrite, console, number, refuse_existing, set_up, 
 from .fit import parse_continuum
 
 if TYPE_CHECKING:
+    from ..emulators import Emulator
     from ..information import Bounds, Sweep
 
 
@@ -59,6 +60,9 @@ def crb(
     continuum: Annotated[
         str | None, typer.Option(help="Chebyshev order per arm, or 'none' where it is known. [default: instrument's]")
     ] = None,
+    correlation: Annotated[
+        float, typer.Option(help="Of the noise of neighbouring pixels; falls off geometrically.")
+    ] = 0.0,
     no_emulator_error: Annotated[
         bool, typer.Option("--no-emulator-error", help="Do not count the emulator's own error.")
     ] = False,
@@ -67,8 +71,15 @@ def crb(
     compare_emulators: Annotated[
         tuple[str, str] | None, typer.Option(metavar="A B", help="Bounds from two emulators instead.")
     ] = None,
+    derivatives: Annotated[
+        Path | None,
+        typer.Option(help="HDF5 of physical derivatives: bounds from them beside, for --star of that file."),
+    ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Page (.html); the table goes beside it (.ecsv).")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Page (.html) with its table beside (.ecsv); or a table: .ecsv, .csv, .fits."
+        ),
     ] = None,
     overwrite: Overwrite = False,
     log_level: Level = None,
@@ -88,9 +99,14 @@ def crb(
         raise typer.BadParameter("give a star, or its labels with --label", param_hint="--star")
     if snr_table is not None and (reach is not None or sweep is Over.snr):
         raise typer.BadParameter("S/N of a table cannot be swept over", param_hint="--snr-table")
-    if output is not None and output.suffix == ".ecsv":
-        raise typer.BadParameter("name the page, such as star.html; the table goes beside it", param_hint="--output")
-    files = [] if output is None else [output, output.with_suffix(".ecsv")]
+    if derivatives is not None and star is None:
+        raise typer.BadParameter("name a star of the file with --star", param_hint="--derivatives")
+    from ..information.result import FORMATS
+
+    page = output is not None and output.suffix == ".html"
+    if output is not None and not page and output.suffix not in FORMATS:
+        raise typer.BadParameter(f"end it in .html, {', '.join(FORMATS)}", param_hint="--output")
+    files = [] if output is None else [output, output.with_suffix(".ecsv")] if page else [output]
     refuse_existing(files, overwrite)
     from ..emulators import load_emulator
     from ..information import STARS, cramer_rao, expect
@@ -99,13 +115,15 @@ def crb(
 
     options: dict[str, Any] = {
         "per": per.value, "arms": arm or None, "resolution": resolution, "continuum": parse_continuum(continuum),
-        "emulator_error": not no_emulator_error,
+        "correlation": correlation, "emulator_error": not no_emulator_error,
     }  # fmt: skip
     given = dict(_label(text) for text in label)
-    who = star if star is not None else given
+    who: dict[str, float] | str = star if star is not None else given
     noise = snr if snr_table is None else _table(snr_table)
     names = compare_emulators or (emulator,)
     emulators = {name: load_emulator(name) for name in names}
+    if derivatives is not None:
+        who, emulators["physical"] = _physical(derivatives, str(star), emulators[names[0]])
     found: dict[str, Bounds] = {
         name: cramer_rao(network, instrument, who, noise, **options)  # type: ignore[misc]
         for name, network in emulators.items()
@@ -118,24 +136,38 @@ def crb(
     if sweep not in (None, Over.snr):
         swept = go_over(first, instrument, who, noise, sweep.value, **options)
     _show(found, wanted, reach)
-    if output is not None:
+    if output is None:
+        return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if page:
         from ..report import bounds_page
 
         values = STARS[who] if isinstance(who, str) else {n: 0.0 for n in first.label_names} | who
-        where = expect(first, instrument, noise, **options).information(values)
+        exposure = expect(first, instrument, noise, **options)
         level = f"S/N {snr:g} per {per.value}" if snr_table is None else snr_table.name
-        title = f"{star or 'a star'}, {instrument}, {level}"
-        output.parent.mkdir(parents=True, exist_ok=True)
         bounds_page(
             found,
             output,
-            title=title,
-            information=where,
+            title=f"{star or 'a star'}, {instrument}, {level}",
+            information=exposure.information(values),
+            gradients=exposure.gradients(values),
             swept=swept if sweep is not None else None,
             overwrite=overwrite,
         )
-        found[names[0]].table.write(files[1], format="ascii.ecsv", overwrite=True)
-        console().print("\n".join(map(str, files)), soft_wrap=True)
+    found[names[0]].write(files[-1], overwrite)
+    console().print("\n".join(map(str, files)), soft_wrap=True)
+
+
+def _physical(path: Path, star: str, emulator: Emulator) -> tuple[dict[str, float], Emulator]:
+    """Labels of a star of a file of derivatives, and the emulator that they make."""
+    from ..errors import BayneError, did_you_mean
+    from ..training.derivatives import compare_derivatives
+
+    found = {one.name: one for one in compare_derivatives(emulator, path)}
+    if star not in found:
+        raise BayneError(f"{path} has no star {star!r}. {did_you_mean(star, found)}")
+    labels = dict(zip(emulator.label_names, map(float, found[star].labels), strict=True))
+    return labels, found[star].as_emulator(emulator)
 
 
 def _label(text: str) -> tuple[str, float]:

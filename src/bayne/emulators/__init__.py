@@ -3,6 +3,7 @@
 from . import convolutional as convolutional
 from . import intensities as intensities
 from . import kernel as kernel
+from . import linear as linear
 from . import patch as patch
 from . import payne as payne
 from . import payne_large as payne_large

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ..labels import over_hydrogen
 from ..spectrum import FloatArray
+
+Spectra = TypeVar("Spectra", FloatArray, jax.Array)
 
 #: Floors of 1 - flux and of flux before the logit: below, a pixel holds no line or no light.
 FLOOR_DEPTH, FLOOR_FLUX = 1e-5, 0.02
@@ -45,9 +49,9 @@ def absorbance(flux: FloatArray) -> FloatArray:
     return np.log(depth) - np.log1p(-depth)
 
 
-def sensitivity(flux: FloatArray) -> FloatArray:
+def sensitivity(flux: Spectra) -> Spectra:
     """How much flux answers to a change of absorbance, flux (1 - flux), with flux and depth floored."""
-    return np.clip(1 - flux, LEAST_DEPTH, None) * np.clip(flux, FLOOR_FLUX, None)
+    return (1 - flux).clip(LEAST_DEPTH) * flux.clip(FLOOR_FLUX)
 
 
 def unit_box(labels: jax.Array, matrix: jax.Array, x_min: jax.Array, x_max: jax.Array) -> jax.Array:

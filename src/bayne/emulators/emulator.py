@@ -19,6 +19,7 @@ from .coordinates import segments, sensitivity
 from .networks import Network, Params
 
 
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class ErrorModel:
     """Covariance of an emulator's error in normalised flux: low rank plus diagonal.
@@ -31,18 +32,30 @@ class ErrorModel:
         (p,) standard deviation of what is uncorrelated between pixels.
     labels
         (l,) standard deviation of label errors, in their units: what of the emulator's error looks like a star of
-        other labels. With it, `basis` and `sigma` are errors of absorbance, and `Emulator.error_at` gives the
-        covariance in flux of a star; None: they are errors of flux, the same for all stars.
+        other labels. With it, `basis` and `sigma` are errors of absorbance, and `of` gives the covariance
+        in flux of a star; None: they are errors of flux, the same for all stars.
     """
 
-    basis: FloatArray
-    sigma: FloatArray
+    basis: FloatArray | jax.Array
+    sigma: FloatArray | jax.Array
     labels: FloatArray | None = None
 
     @property
     def total(self) -> FloatArray:
         """(p,) standard deviation of each pixel that `basis` and `sigma` make."""
         return np.sqrt(np.sum(self.basis**2, axis=0) + self.sigma**2)
+
+    def of(self, flux: jax.Array, gradient: jax.Array) -> ErrorModel:
+        """Errors of flux for a star of which the flux f (p,) and its derivatives g_i (l, p) by the labels are given.
+
+        With the basis B, σ and τ of `labels` their covariance is ``d (BᵀB + σ²) d + Σ τ_i² g_i g_iᵀ``, d = f (1 - f):
+        an error of absorbance shows where the star has lines.
+        """
+        if self.labels is None:
+            return self
+        size = sensitivity(flux)
+        shift = gradient * self.labels[:, None]
+        return ErrorModel(jnp.concatenate([self.basis * size, shift]), self.sigma * size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,20 +173,15 @@ class Emulator:
         BayneError
             Labels of the wrong number.
         """
-        x = jnp.asarray(self._checked(labels))
-        return np.asarray(_gradient(self.network, self.params, x), dtype=np.float64)
+        _, gradient = _expanded(self.network, self.params, jnp.asarray(self._checked(labels)))
+        return np.asarray(gradient, dtype=np.float64)
 
     def error_at(self, labels: FloatArray) -> ErrorModel | None:
-        """Covariance in flux of the emulator's error for a star of labels (l,); None where it was never measured.
-
-        With flux f, its derivatives g_i by the labels and the error model's basis B, σ and τ, it is
-        ``d (BᵀB + σ²) d + Σ τ_i² g_i g_iᵀ`` with d = f (1 - f): an error of absorbance shows where the star has lines.
-        """
-        if self.error is None or self.error.labels is None:
-            return self.error
-        size = sensitivity(self.evaluate(labels).astype(np.float64))
-        shift = self.gradient(labels) * self.error.labels[:, None]
-        return ErrorModel(np.concatenate([self.error.basis * size, shift]), self.error.sigma * size)
+        """Covariance in flux of the emulator's error for a star of labels (l,); None where it was never measured."""
+        if self.error is None:
+            return None
+        found = self.error.of(*_expanded(self.network, self.params, jnp.asarray(labels)))
+        return ErrorModel(np.asarray(found.basis, np.float64), np.asarray(found.sigma, np.float64))
 
     def windows_in_words(self) -> str:
         """Ends of the windows, for messages."""
@@ -234,7 +242,5 @@ def _flux(network: Network, params: Params, labels: jax.Array) -> jax.Array:
 
 
 @partial(jax.jit, static_argnums=0)
-def _gradient(network: Network, params: Params, labels: jax.Array) -> jax.Array:
-    # forward mode in groups of labels: the memory of jacfwd over all of them would be a spectrum's times their number
-    flux = partial(network, params)
-    return jax.lax.map(lambda v: jax.jvp(flux, (labels,), (v,))[1], jnp.eye(labels.size), batch_size=8)
+def _expanded(network: Network, params: Params, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return network.jacobian(params, labels, jnp.eye(labels.size, dtype=labels.dtype))

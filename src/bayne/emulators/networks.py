@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -40,6 +41,15 @@ class Network(abc.ABC):
     @abc.abstractmethod
     def __call__(self, params: Params, labels: jax.Array) -> jax.Array:
         """Normalised flux (p,) on the network's own wavelengths for one label vector (l,), in float32."""
+
+    def jacobian(self, params: Params, labels: jax.Array, directions: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Flux (p,) at labels (l,), and its derivatives (m, p) along directions (m, l) of them.
+
+        A network may know a cheaper way than this one by tangents.
+        """
+        flux, push = jax.linearize(partial(self, params), labels)
+        # a few at a time: the networks' memory is some spectra per direction
+        return flux, jax.lax.map(push, directions, batch_size=16)
 
     @classmethod
     @abc.abstractmethod

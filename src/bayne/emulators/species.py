@@ -13,7 +13,7 @@ from ..errors import ReadError
 from ..labels import over_hydrogen
 from ..precision import matmul
 from ..spectrum import FloatArray
-from .coordinates import single_abundances
+from .coordinates import single_abundances, unit_box
 from .networks import Params, register
 from .payne_large import dense
 from .trainable import Trainable, check_whole
@@ -120,8 +120,8 @@ class SpeciesPayne(Trainable):
                 row[slot, part] = 1.0
         return {"own": own, "atmosphere": atmosphere(labels)}
 
-    def body(self, params: Params, x: jax.Array, blocks: jax.Array) -> jax.Array:
-        """See `Trainable`."""
+    def coefficients(self, params: Params, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """c (n, k) and ln N (n,) of every species for one scaled label vector (l,)."""
         dex = (x * (params["x_max"] - params["x_min"])).astype(jnp.float32)
         x = 2 * x
         mix = matmul(jnp.tanh(matmul(x, params["mix_0"]) + params["mix_bias"]), params["mix_1"])
@@ -133,8 +133,35 @@ class SpeciesPayne(Trainable):
             h = jax.nn.silu(matmul(h, params[f"w_{i}"]) + params[f"b_{i}"])
         c = matmul(h, params["w_2"]) + params["b_2"] + matmul(seen[:, None], params["skip"])
         number = jnp.log(10.0) * matmul(params["own"], dex).sum(-1) / jnp.maximum(params["own"].sum((1, 2)), 1)
-        share = matmul(c, params["basis"])[:, 0] + number[:, None] * params["slope"] + params["level"]
-        return jnp.log(jnp.sum(jnp.exp(jnp.clip(share, -LIMIT, LIMIT)), axis=0))[None]
+        return c[:, 0], number
+
+    def depths(self, params: Params, c: jax.Array, number: jax.Array) -> jax.Array:
+        """(n, p) ln of every species' part of depth over flux."""
+        share = matmul(c[:, None], params["basis"])[:, 0] + number[:, None] * params["slope"] + params["level"]
+        return jnp.clip(share, -LIMIT, LIMIT)
+
+    def body(self, params: Params, x: jax.Array, blocks: jax.Array) -> jax.Array:
+        """See `Trainable`."""
+        return jnp.log(jnp.sum(jnp.exp(self.depths(params, *self.coefficients(params, x))), axis=0))[None]
+
+    def jacobian(self, params: Params, labels: jax.Array, directions: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """See `Network`: one product for all directions, where tangents would go through all species for each.
+
+        With depth over flux o = Σ_s o_s, flux f = 1 / (1 + o) changes by -f² Σ_s o_s d(ln o_s).
+        """
+
+        def found(labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+            return self.coefficients(params, unit_box(labels, params["matrix"], params["x_min"], params["x_max"]))
+
+        (c, number), push = jax.linearize(found, labels)
+        by_c, by_number = jax.vmap(push)(directions)
+        depths = self.depths(params, c, number)
+        odds = jnp.exp(depths + params["mean"])
+        flux = 1 / (1 + odds.sum(axis=0))
+        moves = jnp.where(jnp.abs(depths) < LIMIT, -(flux**2) * odds, 0.0)
+        m, p = len(directions), flux.size
+        derivatives = matmul(by_c.reshape(m, -1), (moves[:, None] * params["basis"]).reshape(-1, p))
+        return flux, derivatives + matmul(by_number, moves * params["slope"])
 
 
 def atmosphere(labels: tuple[str, ...]) -> np.ndarray:

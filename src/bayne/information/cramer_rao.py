@@ -10,6 +10,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
 from ..emulators import Emulator
 from ..errors import BayneError
@@ -19,6 +21,7 @@ from ..labels import VELOCITIES, check_known
 from ..likelihood import Problem, Static, build, check_order, factorise, jacobian, jitter_variance, with_emulator_error
 from ..precision import double
 from ..spectrum import FloatArray, Spectrum, within
+from .correlation import correlated, white
 from .exposure import SNR, expose
 from .fisher import fisher_matrix
 from .result import Bounds
@@ -124,17 +127,31 @@ class Exposure:
         covariance = self._bounds(problem, theta).covariance
         moving = self.unknown[self.unknown < problem.static.n_mean]
         share = np.asarray(_shares(problem.static, problem.arrays, theta, jnp.asarray(covariance), moving))
+        return self._by_arm(share)
+
+    @double
+    def gradients(self, values: Mapping[str, float]) -> tuple[list[FloatArray], list[FloatArray]]:
+        """Per arm wavelengths (p,) (vacuum Å), and derivatives (m, p) of the normalised spectrum by labels, velocities
+        and LSF scale, per unit of each, as the instrument would see them.
+        """
+        problem, theta = self.at(values)
+        moving = self.unknown[self.unknown < problem.static.n_mean]
+        _, derivatives = _jacobian(problem.static, problem.arrays, theta)
+        return self._by_arm(np.moveaxis(np.asarray(derivatives), -1, 0)[moving])
+
+    def _by_arm(self, pixels: FloatArray) -> tuple[list[FloatArray], list[FloatArray]]:
         arms = self.spectrum.arms
-        return [a.wavelength for a in arms], [share[:, k, : a.wavelength.size] for k, a in enumerate(arms)]
+        return [a.wavelength for a in arms], [pixels[:, k, : a.wavelength.size] for k, a in enumerate(arms)]
 
 
 _fisher = partial(jax.jit, static_argnums=0)(fisher_matrix)
+_jacobian = partial(jax.jit, static_argnums=0)(jacobian)
 
 
 @partial(jax.jit, static_argnums=0)
 def _shares(static: Static, arrays: Arrays, theta: jax.Array, covariance: jax.Array, moving: jax.Array) -> jax.Array:
     """(n, a, n_pixels) see `Exposure.information`; zero for the jitters, not `moving` the mean."""
-    model, derivatives = jacobian(static, arrays, theta)
+    arrays, model, derivatives = white(arrays, *jacobian(static, arrays, theta))
     k = moving.size
     hidden = derivatives[..., moving] @ covariance[:k, :k]
     solved = factorise(arrays, model, jitter_variance(static, arrays, theta), hidden).solved(hidden)
@@ -156,6 +173,7 @@ def expect(
     free: Sequence[str] = ("rv", "vsini"),
     priors: Mapping[str, Any] | None = {},
     continuum: int | bool | None = None,
+    correlation: float = 0.0,
     emulator_error: bool = True,
 ) -> Exposure:
     """The exposure of `cramer_rao`, for questions about many stars; arguments as there."""
@@ -181,13 +199,15 @@ def expect(
     # what is known is a parameter too, whose row and column are left out
     problem = build(
         spectrum, emulator, velocity=0.0, bary=0.0, free=("rv", "vsini", *free), fixed={}, priors=priors or {},
-        order=order, pilot=[np.ones(arm.wavelength.size) for arm in spectrum.arms], with_jitter=True,
+        order=order, pilot=[np.ones(arm.wavelength.size) for arm in spectrum.arms], with_jitter=correlation == 0,
     )  # fmt: skip
     if not problem.plan.used.any():
         raise BayneError(f"{profile.name}: no pixel is far enough inside the emulator's windows for its broad kernels")
     if priors is None:
         arrays = dict(problem.arrays)
         problem = replace(problem, arrays=arrays | {"basis": FLAT * arrays["basis"]})
+    if correlation != 0:
+        problem = replace(problem, arrays=correlated(problem.arrays, correlation))
     return Exposure(emulator, spectrum, problem, tuple(free), emulator_error)
 
 
@@ -231,6 +251,9 @@ def cramer_rao(
         away too. Bounds with priors are Bayesian ones.
     continuum
         Chebyshev order per arm; None for the instrument's recommendation; False for a continuum that is known.
+    correlation
+        Of the noise of neighbouring pixels, such as resampling leaves; pixels of an arm that are k apart have its kth
+        power. The noise is then taken as known: there is no jitter.
     emulator_error
         Count the emulator's own error where its card states one.
 
@@ -271,7 +294,11 @@ def cramer_rao(
     columns = {name: np.broadcast_to(np.asarray(v, dtype=np.float64), count) for name, v in labels.items()}
     stars = [_complete(emulator, {name: float(v[i]) for name, v in columns.items()}) for i in range(count)]
     if any(np.ndim(v) for v in labels.values()):
-        return [exposure.bounds(star) for star in stars]
+        console = Console(stderr=True)
+        hidden = not console.is_terminal
+        return [
+            exposure.bounds(star) for star in track(stars, "bounds", console=console, disable=hidden, transient=True)
+        ]
     return exposure.with_losses(stars[0])
 
 

@@ -10,6 +10,7 @@ from ..forward import Arrays
 from ..likelihood import Static, factorise, jacobian, jitter_variance, log_likelihood
 from ..likelihood.marginal import Factors
 from ..spectrum import FloatArray
+from .correlation import white
 
 
 def fisher_matrix(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array:
@@ -19,7 +20,8 @@ def fisher_matrix(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array
     error included) frozen at `theta`; ½ tr(Σ⁻¹ ∂_i Σ Σ⁻¹ ∂_j Σ) for the jitters. Tegmark, Taylor & Heavens
     (1997, ApJ 480, 22), equation 15.
     """
-    return _information(arrays, *jacobian(static, arrays, theta), jitter_variance(static, arrays, theta))
+    arrays, model, derivatives = white(arrays, *jacobian(static, arrays, theta))
+    return _information(arrays, model, derivatives, jitter_variance(static, arrays, theta))
 
 
 def expand(static: Static, arrays: Arrays, theta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

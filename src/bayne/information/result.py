@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,9 @@ from .fisher import bounds
 
 if TYPE_CHECKING:
     from astropy.table import Table
+
+#: Formats of `Bounds.write` by suffix, as astropy calls them.
+FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits"}
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,38 @@ class Bounds:
                 columns[f"loss_{name.replace(' ', '_')}"].append(float(loss[parts[0]]) if len(parts) == 1 else np.nan)
         names = [name for name, _ in rows]
         return Table({"label": names, "unit": [unit(name) for name in names], **columns})
+
+    def write(self, path: str | Path, overwrite: bool = False) -> Path:
+        """Write `table` to a file, by rename: ``.ecsv``, ``.csv``, or ``.fits``, then with HDUs ``COVARIANCE`` and
+        ``FISHER``, whose rows are the first ones of the table, those of `names`.
+
+        Raises
+        ------
+        BayneError
+            Another suffix.
+        FileExistsError
+            The file is there and `overwrite` is False.
+        """
+        path = Path(path)
+        if path.suffix not in FORMATS:
+            raise BayneError(
+                f"{path}: cannot write {path.suffix or 'a file without suffix'}; give {', '.join(FORMATS)}"
+            )
+        if path.exists() and not overwrite:
+            raise FileExistsError(f"{path} exists")
+        part = path.with_name(f".{path.name}.part")
+        if path.suffix == ".fits":
+            from astropy.io import fits
+
+            images = {"COVARIANCE": self.covariance, "FISHER": self.fisher}
+            hdus = [fits.ImageHDU(matrix, name=name) for name, matrix in images.items()]
+            fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(self.table, name="BOUNDS"), *hdus]).writeto(
+                part, overwrite=True
+            )
+        else:
+            self.table.write(part, format=FORMATS[path.suffix], overwrite=True)
+        part.replace(path)
+        return path
 
 
 def _width(covariance: FloatArray, parts: tuple[int, ...]) -> float:

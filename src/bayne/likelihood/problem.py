@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..emulators import Emulator
+from ..emulators import Emulator, ErrorModel
 from ..forward import VELOCITY_MARGIN, Arrays, ForwardStatic, Plan, observe, plan
 from ..labels import MAX_BROADENING
 from ..spectrum import C_KMS, FloatArray, Spectrum
@@ -82,10 +82,9 @@ def jacobian(static: Static, arrays: Arrays, theta: jax.Array) -> tuple[jax.Arra
     Broadening and sampling are linear in the spectrum: the derivatives by all labels go through them side by side.
     """
     labels, other = parameters(static, arrays, theta)
-    rest, push = jax.linearize(partial(static.forward.network, arrays["params"]), labels)
-    # a few at a time: the networks' memory is some spectra per label
     directions = jnp.eye(labels.size)[jnp.asarray(static.label_index, dtype=jnp.int32)]
-    by_label = _observed(static, arrays, jax.lax.map(push, directions, batch_size=16), other)
+    rest, by_label = static.forward.network.jacobian(arrays["params"], labels, directions)
+    by_label = _observed(static, arrays, by_label, other)
     k = len(static.label_index)
     names = static.names[k : static.n_mean]
 
@@ -328,18 +327,21 @@ def with_emulator_error(problem: Problem, emulator: Emulator, theta: FloatArray 
     """
     if emulator.error is None:
         return problem
-    static, arrays = problem.static, problem.arrays
-    labels, other = parameters(static, arrays, jnp.asarray(theta))
-    error = emulator.error_at(np.asarray(labels))
-    assert error is not None
-    rows = jnp.asarray(np.concatenate([error.basis, error.sigma[None] ** 2]), jnp.float32)
-    carried = jax.jit(_observed, static_argnums=0)(static, arrays, rows, other)
+    found = _error_arrays(problem.static, problem.arrays, emulator.error, jnp.asarray(theta))
+    return replace(problem, arrays=dict(problem.arrays) | found)
+
+
+@partial(jax.jit, static_argnums=0)
+def _error_arrays(static: Static, arrays: Arrays, error: ErrorModel, theta: jax.Array) -> Arrays:
+    labels, other = parameters(static, arrays, theta)
+    found = error.of(*static.forward.network.jacobian(arrays["params"], labels, jnp.eye(labels.size)))
+    rows = jnp.concatenate([found.basis, found.sigma[None] ** 2]).astype(jnp.float32)
+    carried = _observed(static, arrays, rows, other)
     used = arrays["used"]
-    error_arrays = {
+    return {
         "error_basis": jnp.where(used[..., None], carried[..., :-1], 0.0),
         "error_variance": jnp.where(used, jnp.maximum(carried[..., -1], 0.0), 0.0),
     }
-    return replace(problem, arrays=dict(arrays) | error_arrays)
 
 
 def best_continuum(problem: Problem, theta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -20,6 +20,9 @@ from .style import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, RED, SKY, STYLE
 
 COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, INK, GREY)
 
+#: Per arm wavelengths (p,) (vacuum Å), and a number (n, p) per parameter and pixel.
+Pixels = tuple[Sequence[FloatArray], Sequence[FloatArray]]
+
 #: Bounds that people ask about (dex).
 LEVELS = (0.1, 0.3)
 
@@ -68,30 +71,32 @@ def _levels(axes: Axes) -> None:
         axes.axhline(level, color=PALE, lw=0.9, ls="--", zorder=0)
 
 
-def information_figure(waves: Sequence[FloatArray], shares: Sequence[FloatArray], names: Sequence[str]) -> Figure:
-    """Where the information on some labels is: each pixel's share of it, by arm.
+def pixels_figure(waves: Sequence[FloatArray], values: Sequence[FloatArray], names: Sequence[str], what: str) -> Figure:
+    """A number per pixel for some labels, by arm.
 
     Parameters
     ----------
-    waves, shares
-        Per arm (p,) wavelengths and (k, p) shares of k labels.
+    waves, values
+        Per arm (p,) wavelengths and (k, p) numbers of k labels.
     names
         (k,) labels.
+    what
+        Title of the vertical axis.
     """
     with rc_context(STYLE):
         figure = Figure(figsize=(max(2.6 * len(waves), 7.0), 0.85 * len(names) + 0.8), layout="constrained")
         panels = figure.subplots(len(names), len(waves), squeeze=False, sharex="col", sharey="row")
         for row, name in enumerate(names):
-            for column, (wave, share) in enumerate(zip(waves, shares, strict=True)):
+            for column, (wave, value) in enumerate(zip(waves, values, strict=True)):
                 axes = panels[row, column]
-                axes.fill_between(wave, 100 * share[row], color=BLUE, lw=0.6, step="mid")
+                axes.fill_between(wave, value[row], color=BLUE, lw=0.6, step="mid")
                 axes.axhline(0, color=PALE, lw=0.5)
                 axes.margins(x=0.01)
                 for side in ("top", "right"):
                     axes.spines[side].set_visible(False)
             panels[row, 0].set_ylabel(pretty(name), rotation=0, ha="right", va="center")
         figure.supxlabel("vacuum wavelength (Å)", fontsize=9)
-        figure.supylabel("share of the information (% per pixel)", fontsize=9)
+        figure.supylabel(what, fontsize=9)
     return figure
 
 
@@ -107,11 +112,11 @@ def sweep_figure(swept: Sweep) -> Figure:
             axes.set_xticks(x, [f"{low:.0f}-{high:.0f}" for low, high in swept.values])
             axes.set_xlabel("window (vacuum Å)")
         else:
-            x = np.array(swept.values, dtype=float)
+            x = np.array(swept.values, dtype=float) / (1 if swept.over == "snr" else 1000)
             axes.set_xscale("log")
             axes.set_xticks(x, [f"{v:g}" for v in x], minor=False)
             axes.xaxis.set_minor_locator(NullLocator())
-            axes.set_xlabel("S/N" if swept.over == "snr" else "R = λ/FWHM")
+            axes.set_xlabel("S/N" if swept.over == "snr" else "R = λ/FWHM (thousands)")
         ends = []
         for k, name in enumerate(names):
             std = np.where(np.isfinite(swept.of(name)), swept.of(name), np.nan)
@@ -156,7 +161,8 @@ def bounds_page(
     path: str | Path,
     *,
     title: str,
-    information: tuple[Sequence[FloatArray], Sequence[FloatArray]] | None = None,
+    information: Pixels | None = None,
+    gradients: Pixels | None = None,
     swept: Sweep | None = None,
     overwrite: bool = False,
 ) -> Path:
@@ -172,6 +178,8 @@ def bounds_page(
         Star, instrument and S/N in words.
     information
         What `Exposure.information` gives for the first.
+    gradients
+        What `Exposure.gradients` gives for the first.
     swept
         A sweep to draw.
     overwrite
@@ -190,15 +198,23 @@ def bounds_page(
         if swept is not None:
             yield f"<h2>Against {'S/N' if swept.over == 'snr' else swept.over}</h2>"
             yield picture(png(sweep_figure(swept)), "Bounds of all abundances against what was changed", "natural")
+        best = ["teff", "logg", *_abundances(first)[:8]]
+        shown = [name for name in best if name in first.names]
+        rows = [first.names.index(name) for name in shown]
         if information is not None:
-            best = ["teff", "logg", *_abundances(first)[:8]]
-            shown = [name for name in best if name in first.names]
-            rows = [first.names.index(name) for name in shown]
-            waves, shares = information
             yield "<h2>Where the information is</h2>"
             yield note("Each pixel's share of the information on a label, when all other unknowns follow it.")
-            figure = information_figure(waves, [share[rows] for share in shares], shown)
+            waves, shares = information
+            percent = [100 * share[rows] for share in shares]
+            figure = pixels_figure(waves, percent, shown, "share of the information (% per pixel)")
             yield picture(png(figure), "Share of each pixel in the information, by label and arm", "wide")
+        if gradients is not None:
+            yield "<h2>How the spectrum changes</h2>"
+            yield note("Change of the normalised flux for +100 K, or +0.1 in other labels, all others as they are.")
+            waves, slopes = gradients
+            steps = np.array([100.0 if name == "teff" else 0.1 for name in shown])[:, None]
+            figure = pixels_figure(waves, [100 * steps * slope[rows] for slope in slopes], shown, "change of flux (%)")
+            yield picture(png(figure), "Gradient of the spectrum, by label and arm", "wide")
         yield "<h2>Numbers</h2>"
         loose = [" ".join(f"{w:+.2f} {pretty(n)}" for n, w in c.items()) for c in first.unconstrained()]
         yield note(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from ..emulators import Emulator
+from ..emulators.linear import Linear
 from ..errors import ReadError
 from ..spectrum import FloatArray, to_vacuum
 from .grid import text
@@ -34,8 +35,10 @@ class StarDerivatives:
         Of the star.
     labels
         (l,) of the star.
+    base
+        (p,) physical spectrum.
     base_mae
-        Mean absolute error of the star's spectrum itself.
+        Mean absolute error of the emulator's.
     physical, emulated
         (l, p) derivatives, per unit of each label.
     correlation, cosine, slope
@@ -51,6 +54,7 @@ class StarDerivatives:
 
     name: str
     labels: FloatArray
+    base: FloatArray
     base_mae: float
     physical: FloatArray
     emulated: FloatArray
@@ -64,6 +68,13 @@ class StarDerivatives:
     def measurable(self) -> np.ndarray:
         """(l,) whether the label has a measurable line: more than 3 sigma."""
         return self.significance > DETECTED
+
+    def as_emulator(self, emulator: Emulator) -> Emulator:
+        """The physical spectrum and derivatives as an emulator, right next to the star, with the domain of another."""
+        card = replace(emulator.card, name=f"physical derivatives of {self.name}", network="linear", architecture={})
+        arrays = {"base": self.base, "slope": self.physical, "origin": self.labels}
+        network, params = Linear.decode(arrays, card)
+        return Emulator(network, params, emulator.wavelength, card)
 
 
 def compare_derivatives(emulator: Emulator, path: str | Path) -> tuple[StarDerivatives, ...]:
@@ -109,7 +120,7 @@ def _compare(emulator: Emulator, path: Path, file: h5py.File) -> tuple[StarDeriv
                 got = group[key].shape if key in group else "nothing"
                 raise ReadError(f"{path}: {name}/{key} should have shape {shape}, found {got}")
         labels = group["labels"][:].astype(np.float64)
-        base = np.abs(emulator.evaluate(labels) - group["base"][:]).mean()
+        base = group["base"][:].astype(np.float64)
         physical = group["derivative"][:].astype(np.float64)
         emulated = emulator.gradient(labels)
         correlation, cosine, slope, rms = np.array([_follow(e, d) for e, d in zip(emulated, physical, strict=True)]).T
@@ -117,7 +128,17 @@ def _compare(emulator: Emulator, path: Path, file: h5py.File) -> tuple[StarDeriv
         significance = np.sqrt(np.sum(physical**2, axis=1)) * step * SIGNAL_TO_NOISE
         found.append(
             StarDerivatives(
-                name, labels, float(base), physical, emulated, correlation, cosine, slope, rms, significance
+                name,
+                labels,
+                base,
+                float(np.abs(emulator.evaluate(labels) - base).mean()),
+                physical,
+                emulated,
+                correlation,
+                cosine,
+                slope,
+                rms,
+                significance,
             )
         )
     return tuple(found)

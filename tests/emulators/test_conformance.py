@@ -76,6 +76,8 @@ def test_jit_and_vmap_give_the_same_spectrum(name: str) -> None:
     batched = jax.vmap(partial(emulator.network, emulator.params))(labels)
     np.testing.assert_allclose(compiled, one_by_one[0], rtol=0, atol=2e-6)
     np.testing.assert_allclose(batched, one_by_one, rtol=0, atol=2e-6)
+    side_by_side = jax.jit(emulator.network.spectra)(emulator.params, labels)
+    np.testing.assert_allclose(side_by_side, one_by_one, rtol=0, atol=2e-6)
 
 
 @every_network

@@ -18,6 +18,9 @@ from .card import Card
 from .coordinates import segments, sensitivity
 from .networks import Network, Params
 
+#: Spectra that are computed side by side.
+BATCH = 16
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -238,7 +241,11 @@ class Emulator:
 
 @partial(jax.jit, static_argnums=0)
 def _flux(network: Network, params: Params, labels: jax.Array) -> jax.Array:
-    return jax.lax.map(partial(network, params), labels, batch_size=16)
+    # some at a time, for networks' memory
+    spectra, whole = partial(network.spectra, params), len(labels) // BATCH * BATCH
+    parts = [jax.lax.map(spectra, labels[:whole].reshape(-1, BATCH, labels.shape[1]))] if whole else []
+    parts += [spectra(labels[whole:])[None]] if whole < len(labels) else []
+    return jnp.concatenate([part.reshape(-1, part.shape[-1]) for part in parts])
 
 
 @partial(jax.jit, static_argnums=0)

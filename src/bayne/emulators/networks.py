@@ -42,11 +42,12 @@ class Network(abc.ABC):
     def __call__(self, params: Params, labels: jax.Array) -> jax.Array:
         """Normalised flux (p,) on the network's own wavelengths for one label vector (l,), in float32."""
 
-    def jacobian(self, params: Params, labels: jax.Array, directions: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Flux (p,) at labels (l,), and its derivatives (m, p) along directions (m, l) of them.
+    def spectra(self, params: Params, labels: jax.Array) -> jax.Array:
+        """Flux (k, p) at labels (k, l); a network may know a cheaper way than this one."""
+        return jax.vmap(partial(self, params))(labels)
 
-        A network may know a cheaper way than this one by tangents.
-        """
+    def jacobian(self, params: Params, labels: jax.Array, directions: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Flux (p,) at labels (l,), and its derivatives (m, p) along directions (m, l) of them; as for `spectra`."""
         flux, push = jax.linearize(partial(self, params), labels)
         # a few at a time: the networks' memory is some spectra per direction
         return flux, jax.lax.map(push, directions, batch_size=16)

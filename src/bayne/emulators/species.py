@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 import jax
@@ -144,16 +146,26 @@ class SpeciesPayne(Trainable):
         """See `Trainable`."""
         return jnp.log(jnp.sum(jnp.exp(self.depths(params, *self.coefficients(params, x))), axis=0))[None]
 
+    def spectra(self, params: Params, labels: jax.Array) -> jax.Array:
+        """See `Network`: one species after another, for all (k, n, p) depths at once are more than caches hold."""
+        c, number = jax.vmap(partial(self._coefficients_at, params))(labels)
+
+        def add(odds: jax.Array, own: Sequence[jax.Array]) -> tuple[jax.Array, None]:
+            c, number, basis, slope, level = own
+            share = matmul(c, basis) + number[:, None] * slope + level
+            return odds + jnp.exp(jnp.clip(share, -LIMIT, LIMIT)), None
+
+        by_species = (jnp.moveaxis(c, 1, 0), number.T, params["basis"], params["slope"], params["level"])
+        none = jnp.zeros((len(labels), params["mean"].size), jnp.float32)
+        odds, _ = jax.lax.scan(add, none, by_species)
+        return jax.nn.sigmoid(-jnp.log(odds) - params["mean"])
+
     def jacobian(self, params: Params, labels: jax.Array, directions: jax.Array) -> tuple[jax.Array, jax.Array]:
         """See `Network`: one product for all directions, where tangents would go through all species for each.
 
         With depth over flux o = Σ_s o_s, flux f = 1 / (1 + o) changes by -f² Σ_s o_s d(ln o_s).
         """
-
-        def found(labels: jax.Array) -> tuple[jax.Array, jax.Array]:
-            return self.coefficients(params, unit_box(labels, params["matrix"], params["x_min"], params["x_max"]))
-
-        (c, number), push = jax.linearize(found, labels)
+        (c, number), push = jax.linearize(partial(self._coefficients_at, params), labels)
         by_c, by_number = jax.vmap(push)(directions)
         depths = self.depths(params, c, number)
         odds = jnp.exp(depths + params["mean"])
@@ -162,6 +174,9 @@ class SpeciesPayne(Trainable):
         m, p = len(directions), flux.size
         derivatives = matmul(by_c.reshape(m, -1), (moves[:, None] * params["basis"]).reshape(-1, p))
         return flux, derivatives + matmul(by_number, moves * params["slope"])
+
+    def _coefficients_at(self, params: Params, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return self.coefficients(params, unit_box(labels, params["matrix"], params["x_min"], params["x_max"]))
 
 
 def atmosphere(labels: tuple[str, ...]) -> np.ndarray:

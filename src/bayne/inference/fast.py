@@ -109,7 +109,7 @@ def importance(
             break
         if far:
             proposal = unit  # not where it went: the surrogate may be wrong so far out
-            if khat < 1 and close > MOVABLE:
+            if worth and khat < 1 and close > MOVABLE:
                 weight = tempered(log_weight, TAUGHT)
                 middle, spread = np.average(drawn.x, axis=0, weights=weight), np.cov(drawn.x.T, aweights=weight)
                 marginals = profiles(static, arrays, prior, jnp.asarray(middle), jnp.asarray(WIDER**2 * spread))

@@ -66,7 +66,7 @@ def predict(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array:
 def _predictions(static: Static, arrays: Arrays, x: jax.Array) -> jax.Array:
     """(a, n, k) `predict` of parameters (k, n_free), which cost less side by side than one by one."""
     labels, other = jax.vmap(partial(parameters, static, arrays))(x)
-    rest = jax.vmap(partial(static.forward.network, arrays["params"]))(labels)
+    rest = static.forward.network.spectra(arrays["params"], labels)
     return _model(arrays, _observed(static, arrays, rest, other))
 
 

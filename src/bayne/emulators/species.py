@@ -146,10 +146,11 @@ class SpeciesPayne(Trainable):
         """See `Trainable`."""
         return jnp.log(jnp.sum(jnp.exp(self.depths(params, *self.coefficients(params, x))), axis=0))[None]
 
-    def spectra(self, params: Params, labels: jax.Array) -> jax.Array:
-        """See `Network`: one species after another, for all (k, n, p) depths at once are more than caches hold."""
+    def each(self, params: Params, labels: jax.Array, blocks: jax.Array) -> jax.Array:
+        """See `Trainable`: one species after another, for all (k, n, p) depths at once are more than caches hold."""
         c, number = jax.vmap(partial(self._coefficients_at, params))(labels)
 
+        @jax.checkpoint  # a gradient has depths anew sooner than from memory
         def add(odds: jax.Array, own: Sequence[jax.Array]) -> tuple[jax.Array, None]:
             c, number, basis, slope, level = own
             share = matmul(c, basis) + number[:, None] * slope + level
@@ -158,7 +159,7 @@ class SpeciesPayne(Trainable):
         by_species = (jnp.moveaxis(c, 1, 0), number.T, params["basis"], params["slope"], params["level"])
         none = jnp.zeros((len(labels), params["mean"].size), jnp.float32)
         odds, _ = jax.lax.scan(add, none, by_species)
-        return jax.nn.sigmoid(-jnp.log(odds) - params["mean"])
+        return jax.nn.sigmoid(-jnp.log(odds) - params["mean"])[:, None]
 
     def jacobian(self, params: Params, labels: jax.Array, directions: jax.Array) -> tuple[jax.Array, jax.Array]:
         """See `Network`: one product for all directions, where tangents would go through all species for each.

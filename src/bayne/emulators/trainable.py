@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
@@ -104,6 +105,15 @@ class Trainable(Network):
         x = unit_box(labels, params["matrix"], params["x_min"], params["x_max"])
         raw = self.body(params, x, blocks) + params["mean"][params["pixels"][blocks]]
         return raw if self.output == "flux" else jax.nn.sigmoid(-raw)
+
+    def each(self, params: Params, labels: jax.Array, blocks: jax.Array) -> jax.Array:
+        """(k, m, w) normalised flux of the same blocks (m,) for label vectors (k, l); there may be a cheaper way."""
+        return jax.vmap(partial(self.at, params), (0, None))(labels, blocks)
+
+    def spectra(self, params: Params, labels: jax.Array) -> jax.Array:
+        """See `Network`."""
+        found = self.each(params, labels, jnp.arange(len(params["pixels"])))
+        return found.reshape(len(labels), -1)[:, params["order"]]
 
     def __call__(self, params: Params, labels: jax.Array) -> jax.Array:
         """See `Network`."""

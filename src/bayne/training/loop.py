@@ -241,11 +241,17 @@ def _blocks(settings: Training, spectra: Spectra, key: jax.Array, rows: int) -> 
 
 
 def _residual(
-    network: Trainable, params: Mapping[str, Any], spectra: Spectra, row: jax.Array, blocks: jax.Array
+    network: Trainable, params: Mapping[str, Any], spectra: Spectra, rows: jax.Array, blocks: jax.Array
 ) -> jax.Array:
-    """(m, w) predicted minus given flux of one spectrum, zero where an output predicts no pixel."""
-    flux = network.at(params, spectra.labels[row], blocks)
-    return spectra.weight[blocks] * (flux - spectra.flux[row, blocks])
+    """(n, m, w) predicted minus given flux of spectra (n,), zero where an output predicts no pixel.
+
+    The blocks are (m,), the same for all, or (n, m).
+    """
+    labels, flux = spectra.labels[rows], spectra.flux[rows]
+    if blocks.ndim == 1:
+        return spectra.weight[blocks] * (network.each(params, labels, blocks) - flux[:, blocks])
+    found = jax.vmap(partial(network.at, params))(labels, blocks)
+    return spectra.weight[blocks] * (found - flux[jnp.arange(len(rows))[:, None], blocks])
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -280,10 +286,9 @@ def _advance(
         order = jax.random.permutation(jax.random.fold_in(for_rows, epoch), count)
         rows = jax.lax.dynamic_slice(order, (place * batch,), (batch,))
         blocks = _blocks(settings, train, jax.random.fold_in(for_blocks, i), batch)
-        each = jax.vmap(partial(_residual, network), (None, None, 0, 0 if blocks.ndim == 2 else None))
 
         def objective(weights: Weights) -> jax.Array:
-            residual = each({**fixed, **weights}, train, rows, blocks)
+            residual = _residual(network, {**fixed, **weights}, train, rows, blocks)
             return _mean_loss(settings, residual, train, blocks) / unit
 
         loss, gradient = jax.value_and_grad(objective)(moving["weights"])
@@ -310,7 +315,10 @@ def _check(
     fixed, validation, key = arrays
     count = len(validation.labels)
     blocks = _blocks(settings, validation, key, count)
-    of_each = jnp.broadcast_to(blocks, (count, blocks.shape[-1]))
-    one = partial(_residual, network, {**fixed, **weights}, validation)
-    residual = jax.lax.map(lambda row: one(*row), (jnp.arange(count), of_each), batch_size=16)
+
+    def one(row: jax.Array) -> jax.Array:
+        own = blocks if blocks.ndim == 1 else blocks[row][None]
+        return _residual(network, {**fixed, **weights}, validation, row[None], own)[0]
+
+    residual = jax.lax.map(one, jnp.arange(count), batch_size=16)
     return jnp.sum(jnp.abs(residual)) / _count(residual, validation, blocks)

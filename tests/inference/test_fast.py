@@ -94,7 +94,7 @@ def test_means_and_errors_are_those_of_exact_integrals(sample, exact):
 
 def test_draws_of_the_copula_without_weights_are_caught(sample, exact, monkeypatch):
     def first(surrogate, marginals, prior, proposal, count, rng):
-        return proposal.draws(count, rng), proposal, count
+        return proposal.draws(count, rng), proposal, 0.0, count
 
     monkeypatch.setattr(fast, "population", first)
     monkeypatch.setattr(fast, "smoothed", lambda log_weight: (np.zeros_like(log_weight), 0.0, 1e3))
@@ -122,8 +122,29 @@ def test_a_surrogate_of_another_star_is_not_reliable(sample, monkeypatch):
 def test_a_population_that_was_not_reached_is_not_reliable(sample, monkeypatch):
     """However good the surrogate is: its posterior must have been sampled."""
     real = fast.population
-    monkeypatch.setattr(fast, "population", lambda *given: (*real(*given)[:2], 10.0))
+    monkeypatch.setattr(fast, "population", lambda *given: (*real(*given)[:3], 10.0))
     assert not sample().reliable
+
+
+def test_one_draw_far_out_does_not_make_a_copula(sample, exact, monkeypatch):
+    """However often it is drawn, it has no covariance: that was where fits of stars in corners ended."""
+    real, calls = fast.population, []
+
+    def degenerate(*given):
+        e, proposal, khat, worth = real(*given)
+        calls.append(len(calls))
+        return (e, proposal, khat, worth) if len(calls) > 1 else (0 * e + 3.0, proposal, 0.9, 1.0)
+
+    monkeypatch.setattr(fast, "population", degenerate)
+    monkeypatch.setattr(fast, "smoothed", _believed(fast.smoothed, calls))
+    answer = sample()
+    assert answer.reliable
+    assert errors(answer, exact)[0] < 0.1
+
+
+def _believed(real, calls):
+    """The weights of the first draws of a surrogate taken for good ones."""
+    return lambda log_weight: (*real(log_weight)[:1], 0.0, 500.0) if calls == [0] else real(log_weight)
 
 
 def test_draws_whose_density_is_not_finite_count_for_nothing(sample, exact, monkeypatch):

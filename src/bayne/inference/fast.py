@@ -26,8 +26,8 @@ COUNT, ROUNDS = 1000, 8
 TAUGHT = 0.5
 
 #: Where draws lie on average this far out in one of the copula's coordinates, in standard deviations, the copula is
-#: about a wrong place (in the right one it is 0.8). Where this many draws are effective by the true likelihood, they
-#: tell where the next is to be; it is wider than they are by a factor.
+#: about a wrong place (in the right one it is 0.8). Where this many draws are effective, they tell where the next is to
+#: be; it is wider than they are by a factor.
 FAR, MOVABLE, WIDER = 2.0, 100.0, 2.0
 
 #: Least effective number for which the weighted draws are kept.
@@ -99,17 +99,18 @@ def importance(
     for _ in range(1, ROUNDS):
         lessons.append((drawn.x, drawn.c, drawn.likelihood, tempered(log_weight, TAUGHT)))
         surrogate = learn(*(np.concatenate(part) for part in zip(*lessons, strict=True)))
-        e, proposal, worth = population(surrogate, marginals, prior, proposal, COUNT, rng)
+        e, proposal, chance, worth = population(surrogate, marginals, prior, proposal, COUNT, rng)
         drawn = _draw(static, arrays, prior, marginals, plane, e)
         log_weight = drawn.likelihood - np.asarray(jax.vmap(surrogate.log_like)(jnp.asarray(drawn.x)))
         smooth, khat, close = smoothed(log_weight)
         far = np.abs(np.asarray(e @ marginals.mixing.T)).mean(axis=0).max() > FAR
-        ess = 0.0 if far else close * worth / (close + worth)  # both resamplings lose some
+        # both resamplings lose some
+        ess = 0.0 if far or chance > KHAT_MAX else close * worth / (close + worth)
         if trusted(khat, ess):
             break
         if far:
             proposal = unit  # not where it went: the surrogate may be wrong so far out
-            if worth and khat < 1 and close > MOVABLE:
+            if khat < 1 and min(close, worth) > MOVABLE:
                 weight = tempered(log_weight, TAUGHT)
                 middle, spread = np.average(drawn.x, axis=0, weights=weight), np.cov(drawn.x.T, aweights=weight)
                 marginals = profiles(static, arrays, prior, jnp.asarray(middle), jnp.asarray(WIDER**2 * spread))

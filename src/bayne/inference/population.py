@@ -12,7 +12,7 @@ from jax.scipy.linalg import solve_triangular
 from ..likelihood import Prior
 from .copula import Marginals
 from .surrogate import Surrogate
-from .weights import KHAT_MAX, NOTHING, resampled, smoothed, tempered
+from .weights import NOTHING, resampled, smoothed, tempered
 
 #: Draws that a surrogate is tried at, passes that move them to where its posterior is, and the share of them that stays
 #: effective in the moments of a pass.
@@ -42,7 +42,7 @@ class Proposal(NamedTuple):
 
 def population(
     surrogate: Surrogate, marginals: Marginals, prior: Prior, proposal: Proposal, count: int, rng: np.random.Generator
-) -> tuple[jax.Array, Proposal, float]:
+) -> tuple[jax.Array, Proposal, float, float]:
     """Draws (count, n) of the copula's coordinates from a surrogate's posterior.
 
     Importance sampling with resampling: a Student's t takes on the mean and the covariance of its own weighted draws, a
@@ -51,7 +51,7 @@ def population(
     Returns
     -------
     tuple
-        The draws; the last proposal; and the effective number that they were chosen from, 0 where it cannot be trusted.
+        The draws; the last proposal; the shape of its weights' tail; and the effective number that draws are from.
     """
     for turn in range(PASSES):
         e = proposal.draws(MANY, rng)
@@ -59,7 +59,7 @@ def population(
         if turn < PASSES - 1:
             proposal = _moments(e, jnp.asarray(tempered(log_weight, MOVED)))
     smooth, khat, ess = smoothed(log_weight)
-    return e[resampled(smooth, count, rng)], proposal, ess if khat < KHAT_MAX else 0.0
+    return e[resampled(smooth, count, rng)], proposal, khat, ess
 
 
 @jax.jit

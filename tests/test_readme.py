@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -129,17 +128,9 @@ def test_published_network_fits_a_star(shared: Path, tmp_path: Path, monkeypatch
     assert 4200 < table[table["label"] == "teff"]["median"][0] < 5500, "a cool dwarf"
 
 
-@pytest.mark.parametrize("page", ["how-to/add-a-network.md", "reference/flags.md"])
-def test_python_of_the_docs_runs(page: str) -> None:
-    from bayne.emulators import NETWORKS
-
-    before = dict(NETWORKS)
-    try:
-        for code in blocks(ROOT / "docs" / page, "python"):
-            exec(code, {"__name__": "docs"})
-    finally:
-        NETWORKS.clear()
-        NETWORKS.update(before)
+def test_flags_in_the_docs_can_be_asked_for() -> None:
+    for code in blocks(ROOT / "docs" / "reference" / "flags.md", "python"):
+        exec(code, {"__name__": "docs"})
 
 
 def test_spectrum_from_arrays_in_the_docs() -> None:
@@ -147,23 +138,6 @@ def test_spectrum_from_arrays_in_the_docs() -> None:
     scope: dict[str, Any] = {}
     exec(code, scope)
     assert scope["spectrum"].n_good == 2000
-
-
-def test_network_of_the_docs_passes_its_own_checks() -> None:
-    """The example network decodes its own example and is linear."""
-    from bayne.emulators import NETWORKS, Card
-
-    (code,) = blocks(ROOT / "docs" / "how-to" / "add-a-network.md", "python")
-    scope: dict[str, Any] = {"__name__": "docs"}
-    try:
-        exec(code, scope)
-        card = Card("x", "linear", ("teff", "logg"), ("K", "dex"), (4000.0, 1.0), (7000.0, 5.0), "vacuum", 3e4)
-        network, params = NETWORKS["linear"].decode(NETWORKS["linear"].example(card, 7, 0), card)
-        a, b, c = (np.asarray(network(params, np.array(x))) for x in ([5000.0, 2.0], [5500.0, 3.0], [6000.0, 4.0]))
-        np.testing.assert_allclose(a + c, 2 * b, atol=1e-6)
-        assert a.dtype == np.float32
-    finally:
-        NETWORKS.pop("linear", None)
 
 
 def test_card_in_the_docs_is_the_shipped_one() -> None:

@@ -130,8 +130,10 @@ def part_lines(groups: dict[str, Fits]) -> list[str]:
         return []
     cool = column(fits, "truth")[:, fits[0]["labels"].index("teff")] < COOL
     bad = np.array([not fit["ok"] for fit in fits])
+    differs = np.array(["TEACHER_DIFFERS" in fit["flags"] for fit in fits])
     pull = (column(fits, "mean") - column(fits, "truth")) / column(fits, "std")
     parts = {f"below {COOL:.0f} K": cool, f"above {COOL:.0f} K": ~cool, "with a bad flag": bad}
+    parts |= {"with TEACHER_DIFFERS": differs, "without": ~differs}
     return [
         f"{name}: {own.sum()} fits, 68% intervals cover {covered(fits)[own].mean():.1%}, rms pull "
         f"{np.sqrt(np.mean(pull[own] ** 2)):.2f}"

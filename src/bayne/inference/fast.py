@@ -20,7 +20,7 @@ from .surrogate import Plane, learn, plane_at
 from .weights import KHAT_MAX, NOTHING, resampled, smoothed, tempered
 
 #: Draws of every round, and the most rounds: the first draws from a copula, the others from what those before taught.
-COUNT, ROUNDS = 1000, 8
+COUNT, ROUNDS = 1000, 12
 
 #: Share of the draws that stays effective in a regression.
 TAUGHT = 0.5

@@ -179,6 +179,7 @@ class Emulator:
         _, gradient = _expanded(self.network, self.params, jnp.asarray(self._checked(labels)))
         return np.asarray(gradient, dtype=np.float64)
 
+    @double
     def error_at(self, labels: FloatArray) -> ErrorModel | None:
         """Covariance in flux of the emulator's error for a star of labels (l,); None where it was never measured."""
         if self.error is None:

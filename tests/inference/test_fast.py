@@ -136,15 +136,11 @@ def test_one_draw_far_out_does_not_make_a_copula(sample, exact, monkeypatch):
         return (e, proposal, khat, worth) if len(calls) > 1 else (0 * e + 3.0, proposal, 0.9, 1.0)
 
     monkeypatch.setattr(fast, "population", degenerate)
-    monkeypatch.setattr(fast, "smoothed", _believed(fast.smoothed, calls))
+    smoothed = fast.smoothed  # the weights of the surrogate's first draws are taken for good ones
+    monkeypatch.setattr(fast, "smoothed", lambda w: (smoothed(w)[0], 0.0, 500.0) if calls == [0] else smoothed(w))
     answer = sample()
     assert answer.reliable
     assert errors(answer, exact)[0] < 0.1
-
-
-def _believed(real, calls):
-    """The weights of the first draws of a surrogate taken for good ones."""
-    return lambda log_weight: (*real(log_weight)[:1], 0.0, 500.0) if calls == [0] else real(log_weight)
 
 
 def test_draws_whose_density_is_not_finite_count_for_nothing(sample, exact, monkeypatch):

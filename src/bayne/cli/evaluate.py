@@ -51,12 +51,12 @@ def evaluate(
         found = judge(network, grid, derivatives=derivatives)
     _show(found, out)
     if output is not None:
+        from ..files import replacing
         from ..report import evaluation_page
 
         evaluation_page(found, output, overwrite=overwrite)
-        part = files[1].with_name(f".{files[1].name}.part")
-        part.write_text(json.dumps(found.numbers(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.replace(files[1])
+        with replacing(files[1]) as part:
+            part.write_text(json.dumps(found.numbers(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         out.print("\n".join(map(str, files)), soft_wrap=True)
 
 

@@ -243,10 +243,7 @@ class Emulator:
 @partial(jax.jit, static_argnums=0)
 def _flux(network: Network, params: Params, labels: jax.Array) -> jax.Array:
     # some at a time, for networks' memory
-    spectra, whole = partial(network.spectra, params), len(labels) // BATCH * BATCH
-    parts = [jax.lax.map(spectra, labels[:whole].reshape(-1, BATCH, labels.shape[1]))] if whole else []
-    parts += [spectra(labels[whole:])[None]] if whole < len(labels) else []
-    return jnp.concatenate([part.reshape(-1, part.shape[-1]) for part in parts])
+    return jax.lax.map(lambda x: network.spectra(params, x[None])[0], labels, batch_size=BATCH)
 
 
 @partial(jax.jit, static_argnums=0)

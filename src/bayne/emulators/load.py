@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from ..errors import ReadError, did_you_mean
+from ..files import replacing
 from ..precision import double
 from ..spectrum import C_KMS, FloatArray, to_vacuum
 from .card import Card
@@ -198,10 +199,7 @@ def save_emulator(emulator: Emulator, folder: str | Path) -> Path:
         found = {f"error_{name}": value for name, value in vars(emulator.error).items()}
         arrays |= {name: value for name, value in found.items() if value is not None}
     table = json.loads(emulator.card.to_json()) | {"wavelength": {}, "medium": "vacuum"}
-    weights = folder / ".weights.safetensors.part"
-    weights.write_bytes(save({k: np.asarray(v, order="C") for k, v in arrays.items()}))
-    text = folder / ".card.json.part"
-    text.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
-    weights.replace(folder / "weights.safetensors")
-    text.replace(folder / "card.json")
+    with replacing(folder / "weights.safetensors") as weights, replacing(folder / "card.json") as text:
+        weights.write_bytes(save({k: np.asarray(v, order="C") for k, v in arrays.items()}))
+        text.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
     return folder

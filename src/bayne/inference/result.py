@@ -13,6 +13,7 @@ import xarray as xr
 from astropy.table import Table
 
 from ..errors import ReadError
+from ..files import replacing
 from ..flags import Flag
 from ..labels import over_hydrogen, unit
 from ..spectrum import FloatArray
@@ -210,9 +211,6 @@ class FitResult:
             The file is there and `overwrite` is False.
         """
         path = Path(path)
-        if path.exists() and not overwrite:
-            raise FileExistsError(f"{path} exists; pass overwrite=True to replace it")
-        part = path.with_name(f".{path.name}.part")
         groups: dict[str, xr.Dataset] = {name: self.idata[name] for name in self.idata.groups()}
         groups["bayne"] = self._header()
         for i, arm in enumerate(self.arms):
@@ -222,13 +220,9 @@ class FitResult:
             }
             data["used"] = ("pixel", arm.used.astype(np.int8))
             groups[f"arm_{i}"] = xr.Dataset(data, attrs={"name": arm.name})
-        part.unlink(missing_ok=True)
-        try:
+        with replacing(path, overwrite) as part:
             for name, dataset in groups.items():
                 dataset.to_netcdf(part, mode="a" if part.exists() else "w", group=name, engine="h5netcdf")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
         return path
 
     def _header(self) -> xr.Dataset:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import BayneError
+from ..files import replacing
 from ..labels import over_hydrogen, unit
 from ..spectrum import FloatArray
 from .fisher import bounds
@@ -155,20 +156,15 @@ class Bounds:
             raise BayneError(
                 f"{path}: cannot write {path.suffix or 'a file without suffix'}; give {', '.join(FORMATS)}"
             )
-        if path.exists() and not overwrite:
-            raise FileExistsError(f"{path} exists")
-        part = path.with_name(f".{path.name}.part")
-        if path.suffix == ".fits":
-            from astropy.io import fits
+        with replacing(path, overwrite) as part:
+            if path.suffix == ".fits":
+                from astropy.io import fits
 
-            images = {"COVARIANCE": self.covariance, "FISHER": self.fisher}
-            hdus = [fits.ImageHDU(matrix, name=name) for name, matrix in images.items()]
-            fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(self.table, name="BOUNDS"), *hdus]).writeto(
-                part, overwrite=True
-            )
-        else:
-            self.table.write(part, format=FORMATS[path.suffix], overwrite=True)
-        part.replace(path)
+                images = {"COVARIANCE": self.covariance, "FISHER": self.fisher}
+                hdus = [fits.ImageHDU(matrix, name=name) for name, matrix in images.items()]
+                fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(self.table, name="BOUNDS"), *hdus]).writeto(part)
+            else:
+                self.table.write(part, format=FORMATS[path.suffix])
         return path
 
 

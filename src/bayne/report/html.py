@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import replacing
+
 #: Cells of a table: class and HTML of each.
 Row = Sequence[tuple[str, str]]
 
@@ -25,24 +27,18 @@ def write(path: str | Path, title: str, body: Iterable[str], overwrite: bool) ->
         The folder does not exist.
     """
     path = Path(path)
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; pass overwrite=True to replace it")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent}: no such folder")
     css = files("bayne").joinpath("report", "style.css").read_text(encoding="utf-8")
-    parts = "\n".join(body)
-    page = (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)} · Bayne</title>\n<style>\n{css}</style>\n</head>\n<body>\n<main>\n{parts}\n"
-        f"<footer>Bayne {escape(version('bayne'))}</footer>\n</main>\n</body>\n</html>\n"
-    )
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with replacing(path, overwrite) as part:
+        parts = "\n".join(body)
+        page = (
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            f"<title>{escape(title)} · Bayne</title>\n<style>\n{css}</style>\n</head>\n<body>\n<main>\n{parts}\n"
+            f"<footer>Bayne {escape(version('bayne'))}</footer>\n</main>\n</body>\n</html>\n"
+        )
         part.write_text(page, encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ..errors import ReadError
+from ..files import replacing
 
 #: Raised when the content of the file changes.
 FORMAT = 1
@@ -34,9 +35,8 @@ def save_checkpoint(path: Path, state: Any, identity: dict[str, Any], notes: dic
     leaves, _ = jax.tree_util.tree_flatten_with_path(state)
     arrays = {jax.tree_util.keystr(where): np.asarray(value, order="C") for where, value in leaves}
     told = json.dumps({"format": FORMAT, "identity": identity, "notes": notes})
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(save(arrays, metadata={"bayne": told}))
-    part.replace(path)
+    with replacing(path) as part:
+        part.write_bytes(save(arrays, metadata={"bayne": told}))
 
 
 def load_checkpoint(path: Path, like: Any, identity: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -128,17 +128,17 @@ def _compare(emulator: Emulator, path: Path, file: h5py.File) -> tuple[StarDeriv
         significance = np.sqrt(np.sum(physical**2, axis=1)) * step * SIGNAL_TO_NOISE
         found.append(
             StarDerivatives(
-                name,
-                labels,
-                base,
-                float(np.abs(emulator.evaluate(labels) - base).mean()),
-                physical,
-                emulated,
-                correlation,
-                cosine,
-                slope,
-                rms,
-                significance,
+                name=name,
+                labels=labels,
+                base=base,
+                base_mae=float(np.abs(emulator.evaluate(labels) - base).mean()),
+                physical=physical,
+                emulated=emulated,
+                correlation=correlation,
+                cosine=cosine,
+                slope=slope,
+                relative_rms=rms,
+                significance=significance,
             )
         )
     return tuple(found)

@@ -17,6 +17,7 @@ import optax
 
 from ..emulators.trainable import Trainable
 from ..errors import BayneError
+from ..files import replacing
 from .checkpoint import load_checkpoint, save_checkpoint
 from .config import Training
 from .optimisers import learning_rate, optimiser
@@ -155,9 +156,8 @@ def fit(run: Run, start: Mapping[str, Any], resume: bool, tell: Tell) -> Weights
 
 def write_log(folder: Path, log: list[dict[str, float]]) -> None:
     """One JSON object a line, by rename."""
-    part = folder / ".log.jsonl.part"
-    part.write_text("".join(json.dumps(line) + "\n" for line in log), encoding="utf-8")
-    part.replace(folder / "log.jsonl")
+    with replacing(folder / "log.jsonl") as part:
+        part.write_text("".join(json.dumps(line) + "\n" for line in log), encoding="utf-8")
 
 
 def _next(

@@ -18,6 +18,7 @@ from ..emulators.kernel import KernelPayne
 from ..emulators.networks import network as network_of
 from ..emulators.trainable import Trainable
 from ..errors import BayneError
+from ..files import replacing
 from .card import grid_card
 from .config import Config, read_config
 from .derivatives import check_labels, check_wavelength
@@ -176,9 +177,8 @@ def _one(
         emulator = _gradient_descent(grid, settings, base, folder, resume, tell)
     if folder is not None:
         save_emulator(emulator, folder)
-        part = folder / ".config.toml.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(folder / "config.toml")
+        with replacing(folder / "config.toml") as part:
+            part.write_text(text, encoding="utf-8")
         (folder / CHECKPOINT).unlink(missing_ok=True)
     return emulator
 

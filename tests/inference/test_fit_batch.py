@@ -66,12 +66,29 @@ def test_good_stars_are_what_they_are_without_the_bad_ones(mixed, stars, emulato
             np.testing.assert_array_equal(alone[name], there[name], err_msg=name)
 
 
-def test_a_star_alone_is_the_star_in_the_batch_to_the_last_bit(mixed, stars, emulator):
-    result = bayne.fit_star(stars[2], emulator, method="fast")
-    row = rows(mixed, [stars[2].id])[0]
+def assert_same(result, table):
+    row = rows(table, [result.id])[0]
     for label, median, std in zip(result.table["label"], result.table["median"], result.table["std"], strict=True):
-        if label in mixed.colnames:
+        if label in table.colnames:
             assert (median, std) == (row[label], row[f"{label}_std"])
+
+
+def test_a_star_alone_is_the_star_in_the_batch_to_the_last_bit(mixed, stars, emulator):
+    assert_same(bayne.fit_star(stars[2], emulator, method="fast"), mixed)
+
+
+def test_so_it_is_in_lock_step_as_on_an_accelerator(mixed, stars, bad, emulator, monkeypatch):
+    """Three stars of five at a time, of which one has no pixels; another order of sums moves draws of equal worth."""
+    monkeypatch.setattr("bayne.inference.fit.lanes", lambda method: 3)
+    table = bayne.fit_batch([stars[0], bad[0], *stars[1:]], emulator).table
+    assert list(table["ok"]) == [True, False, True, True, True]
+    assert_same(bayne.fit_star(stars[2], emulator, method="fast"), table)
+    names = [star.id for star in stars]
+    found, one_by_one = rows(table, names), rows(mixed, names)
+    for label in ("teff", "logg", "fe_h", "mg_fe", "rv"):
+        sigma = one_by_one[f"{label}_std"]
+        np.testing.assert_allclose(found[label] / sigma, one_by_one[label] / sigma, atol=0.2, err_msg=label)
+        np.testing.assert_allclose(found[f"{label}_std"], sigma, rtol=0.1, err_msg=label)
 
 
 def test_the_table_has_units(mixed):
@@ -109,7 +126,7 @@ def test_fits_from_several_threads_wait_for_each_other(stars, emulator, monkeypa
         time.sleep(0.05)
         running.remove(spectrum)
 
-    monkeypatch.setattr("bayne.inference.fit._fit", slow)
+    monkeypatch.setattr("bayne.inference.fit.fit", slow)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda star: bayne.fit_star(star, emulator), stars))
     assert most == [1, 1, 1, 1]

@@ -13,7 +13,7 @@ from bayne.forward import observe, plan
 from bayne.instrument import Instrument, InstrumentArm
 from bayne.spectrum import GaussianLSF, Spectrum, make_arm
 from bayne.training import compiling
-from toy import LOWER, UPPER, erring_emulator, toy_emulator
+from toy import LOWER, UPPER, erring_emulator, mock_star, toy_emulator
 
 
 def instrument(resolution=25_000.0, wavelength=(5000.0, 5140.0)):
@@ -55,6 +55,24 @@ def test_spectra_are_the_teachers_as_well_as_the_card_says(teacher, compiled, la
     assert told["distillation_mae"] < 1e-3
     assert off.mean() == pytest.approx(told["distillation_mae"], rel=0.25)
     assert np.median(off.mean(1)) == pytest.approx(told["distillation_median_star_mae"], rel=0.25)
+
+
+def test_fast_distils_a_network_that_costs_much_once(tmp_path, monkeypatch, caplog):
+    """Says so, follows the teacher as any distilled emulator, and takes it from the cache the next time."""
+    monkeypatch.setenv("BAYNE_CACHE", str(tmp_path))
+    teacher = toy_emulator()
+    monkeypatch.setattr(type(teacher.network), "costly", True)
+    star = mock_star(teacher, np.array([5400.0, 4.3, -0.2, 0.15]), snr=60.0)
+    first = bayne.fit_star(star, teacher, method="fast", instrument=instrument())
+    assert "toy is distilled for this instrument" in caplog.text
+    assert first.provenance["emulator"]["name"] == "toy-toy-spectrograph"
+    assert "teacher_shift" in first.diagnostics
+    caplog.clear()
+    row = bayne.fit_batch([star], teacher, instrument=instrument()).table[0]
+    assert row["teff"] == first.table["median"][list(first.table["label"]).index("teff")]
+    whole = bayne.fit_star(star, teacher, method="map", instrument=instrument())
+    assert whole.provenance["emulator"]["name"] == "toy"
+    assert "distilled" not in caplog.text
 
 
 def test_labels_domain_and_wavelengths_are_the_teachers(teacher, compiled):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -165,7 +166,7 @@ class Emulator:
         flat = jnp.asarray(labels.reshape(-1, labels.shape[-1]))
         if not len(flat):
             return np.zeros((*labels.shape[:-1], self.wavelength.size), np.float32)
-        return np.asarray(_flux(self.network, self.params, flat)).reshape(*labels.shape[:-1], -1)
+        return np.asarray(_flux(self.network, self.on_device, flat)).reshape(*labels.shape[:-1], -1)
 
     @double
     def gradient(self, labels: ArrayLike) -> FloatArray:
@@ -176,7 +177,7 @@ class Emulator:
         BayneError
             Labels of the wrong number.
         """
-        _, gradient = _expanded(self.network, self.params, jnp.asarray(self._checked(labels)))
+        _, gradient = _expanded(self.network, self.on_device, jnp.asarray(self._checked(labels)))
         return np.asarray(gradient, dtype=np.float64)
 
     @double
@@ -184,17 +185,43 @@ class Emulator:
         """Covariance in flux of the emulator's error for a star of labels (l,); None where it was never measured."""
         if self.error is None:
             return None
-        found = self.error.of(*_expanded(self.network, self.params, jnp.asarray(labels)))
+        found = self.error.of(*_expanded(self.network, self.on_device, jnp.asarray(labels)))
         return ErrorModel(np.asarray(found.basis, np.float64), np.asarray(found.sigma, np.float64))
 
     def windows_in_words(self) -> str:
         """Ends of the windows, for messages."""
         return ", ".join(f"{low:.0f}-{high:.0f}" for low, high in self.windows())
 
+    @property
+    @double
+    def on_device(self) -> Params:
+        """`params` on the default device, put there once: stars share them."""
+        device = jax.config.jax_default_device  # type: ignore[attr-defined]
+        if device not in self._placed:
+            self._placed[device] = jax.tree.map(jnp.asarray, dict(self.params))
+        return self._placed[device]
+
+    @cached_property
+    def _placed(self) -> dict[Any, Params]:
+        return {}
+
     def cut(self, keep: np.ndarray) -> Emulator:
-        """The emulator on the pixels where `keep` (p,) is True, at their share of the cost; itself if it has no cut."""
+        """The emulator on the pixels where `keep` (p,) is True, at their share of the cost; itself if it has no cut.
+
+        The same object for the same pixels.
+        """
         if keep.all() or not self.network.per_pixel:
             return self
+        key = keep.tobytes()
+        if key not in self._cuts:
+            self._cuts[key] = self._cut(keep)
+        return self._cuts[key]
+
+    @cached_property
+    def _cuts(self) -> dict[bytes, Emulator]:
+        return {}
+
+    def _cut(self, keep: np.ndarray) -> Emulator:
         stored = {k: np.asarray(v) for k, v in self.params.items() if k not in self.network.derived}
         arrays = {k: v[..., keep] if k in self.network.per_pixel else v for k, v in stored.items()}
         wavelength = self.wavelength[keep]

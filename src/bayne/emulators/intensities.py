@@ -74,6 +74,7 @@ class TransformerPayneIntensities(Network):
     """
 
     name = "transformer-payne-intensities"
+    costly = True
     derived = frozenset({"matrix", "offset"})
     small: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {"width": HEAD, "layers": 2, "tokens": 3, "parameters": ["logteff", "logg", "vmic", "He", "Mg", "Fe"]}

@@ -35,6 +35,9 @@ class Network(abc.ABC):
     #: Arrays whose last axis is pixels, where cutting them leaves a network of fewer pixels; none: it cannot be cut.
     per_pixel: ClassVar[tuple[str, ...]] = ()
 
+    #: Whether a spectrum takes so long that fits with ``method="fast"`` distil the network first.
+    costly: ClassVar[bool] = False
+
     #: The card's ``architecture`` for the arrays of `example`.
     small: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 

@@ -286,6 +286,7 @@ class TransformerPayne(Transformer):
     """
 
     name = "transformer"
+    costly = True
     derived = Transformer.derived | {"code"}
     periods: tuple[float, float] = (1e-6, 10.0)
 

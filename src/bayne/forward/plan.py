@@ -159,7 +159,7 @@ def plan(
         lambda v: tap_weights(distance, v, pixel), (jnp.asarray(variance),), (jnp.asarray(excess / step**2),)
     )
     arrays = {
-        "params": dict(emulator.params),
+        "params": emulator.on_device,
         "grid_index": grid.index,
         "grid_weight": grid.weight.astype(np.float32),
         "frequency": grid.frequency.astype(np.float32),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
@@ -19,9 +18,10 @@ from ..errors import BayneError
 from ..flags import Flag
 from ..labels import over_hydrogen, unit
 from ..spectrum import Spectrum
-from .fit import fit_star
+from .fit import fit, fit_star, together
 from .prepare import Settings, check_arguments
 from .result import FitResult
+from .teacher import affordable
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +74,10 @@ class BatchResult:
 def fit_batch(spectra: Sequence[Any], emulator: Emulator, *, method: str = "fast", **options: Any) -> BatchResult:
     """Posteriors of many spectra of one instrument.
 
-    A star's result is that of `fit_star`, bit for bit, whatever is beside it: every star runs through the same
-    compiled functions by itself, one after the other. A star that fails has a row that says so, the others are not
-    touched.
+    A star's result is that of `fit_star`, bit for bit, whatever is beside it. A CPU fits one star after the other,
+    through the same compiled functions. Accelerators fit many in lock step, all that the machine has: each function is
+    computed for those that are to have it next, some at a time where memory is short, always for the same number of
+    stars. A star that fails has a row that says so, the others are not touched.
 
     Parameters
     ----------
@@ -111,14 +112,13 @@ def fit_batch(spectra: Sequence[Any], emulator: Emulator, *, method: str = "fast
             f"identities must differ, they seed the randomness: {', '.join(twice[:5])} come more than once"
         )
     instrument = next((s.instrument for s in spectra if isinstance(s, Spectrum) and s.instrument), "")
-    one = partial(_one, emulator=emulator, instrument=instrument, call=partial(fit_star, method=method, **options))
+    emulator = affordable(emulator, settings, instrument)
+    calls = (partial(_one, *star, emulator, settings, instrument) for star in zip(spectra, ids, strict=True))
     console = Console(stderr=True)
-    # away from the main thread, where each star would show progress of its own
-    with ThreadPoolExecutor(1) as pool:
-        done = pool.map(one, spectra, ids)
-        shown = track(done, "fitting", total=len(ids), console=console, disable=not console.is_terminal, transient=True)
-        results = tuple(shown)
-    return BatchResult(tuple(ids), results, settings.reported(emulator))
+    hidden = not console.is_terminal
+    done = track(together(calls, method), "fitting", total=len(ids), console=console, disable=hidden, transient=True)
+    results = dict(done)
+    return BatchResult(tuple(ids), tuple(results[i] for i in range(len(ids))), settings.reported(emulator))
 
 
 def bound_settings(method: str, options: Mapping[str, Any]) -> Settings:
@@ -128,14 +128,12 @@ def bound_settings(method: str, options: Mapping[str, Any]) -> Settings:
     return Settings(**{field.name: bound.arguments[field.name] for field in fields(Settings)})
 
 
-def _one(
-    spectrum: Any, name: str, *, emulator: Emulator, instrument: str, call: Callable[..., FitResult]
-) -> FitResult | str:
+def _one(spectrum: Any, name: str, emulator: Emulator, settings: Settings, instrument: str) -> FitResult | str:
     """Result of one star, or why there is none."""
     own = getattr(spectrum, "instrument", "")
     if own and instrument and own != instrument:
         return f"The spectrum is of instrument {own!r}, this batch of {instrument!r}: fit it in a batch of its own."
     try:
-        return call(spectrum, emulator, id=name)
+        return fit(spectrum, emulator, settings, name)
     except BayneError as error:
         return str(error)

@@ -12,6 +12,7 @@ from jax.scipy.stats import norm
 
 from ..forward import Arrays
 from ..likelihood import Prior, Static, log_likes
+from ..lockstep import lockstep
 from .chunks import in_chunks
 
 #: Where profiles are computed, besides the ends of the box: standard deviations of the Gaussian approximation from the
@@ -49,7 +50,7 @@ class Marginals(NamedTuple):
         return x, jnp.sum(norm.logpdf(z)) - log_density
 
 
-@partial(jax.jit, static_argnums=0)
+@lockstep(0)
 def profiles(static: Static, arrays: Arrays, prior: Prior, theta: jax.Array, covariance: jax.Array) -> Marginals:
     """A Gaussian copula whose marginals are profiles of the posterior.
 

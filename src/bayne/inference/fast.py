@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..forward import Arrays
 from ..likelihood import Prior, Static, log_likes
+from ..lockstep import lockstep
 from ..spectrum import FloatArray
 from .chunks import in_chunks
 from .copula import Marginals, profiles
@@ -130,7 +130,7 @@ def _draw(static: Static, arrays: Arrays, prior: Prior, marginals: Marginals, pl
     return Drawn(target, found.x, posterior, likelihood, np.where(finite[:, None], found.c, 0.0))
 
 
-@partial(jax.jit, static_argnums=0)
+@lockstep(0)
 def _evaluate(
     static: Static, arrays: Arrays, prior: Prior, marginals: Marginals, plane: Plane, e: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:

@@ -6,8 +6,10 @@ import logging
 import threading
 import time
 import zlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +29,7 @@ from ..likelihood import (
     tabulated,
     with_emulator_error,
 )
+from ..lockstep import in_lockstep, lockstep
 from ..precision import double
 from ..spectrum import C_KMS, FloatArray, Spectrum, within
 from . import diagnose
@@ -38,13 +41,18 @@ from .prepare import Settings, check_arguments, prepare
 from .result import FitResult
 from .sample import MAX_TREE_DEPTH, chains, laplace
 from .start import MAX_VELOCITY, Start, find_start, template_labels
-from .teacher import MAX_SHIFT, as_taught, corrected, teacher_shift
+from .teacher import MAX_SHIFT, affordable, as_taught, corrected, teacher_shift
 
 log = logging.getLogger("bayne")
+
+T = TypeVar("T")
 
 #: Fits from several threads wait for each other. LAPACK on batches of matrices waits inside a thread of XLA's pool for
 #: others of the pool (jaxlib 0.10): two at a time on two cores wait forever.
 _ONE_AT_A_TIME = threading.Lock()
+
+#: Stars that an accelerator has at a time.
+LANES = 128
 
 #: Starts of the optimiser, its most steps before and after the pilot continuum is replaced.
 STARTS, FIRST_STEPS, LAST_STEPS = 4, 20, 60
@@ -62,7 +70,6 @@ CORRECTIONS = 2
 MAX_DECREMENT = 0.1
 
 
-@double
 def fit_star(
     spectrum: Any,
     emulator: Emulator,
@@ -92,7 +99,8 @@ def fit_star(
         From `load_emulator`.
     method
         ``"nuts"``: the posterior by NUTS; ``"hmc"``: by Hamiltonian Monte Carlo with trajectories of random length;
-        ``"fast"``: by importance sampling, or by ``"hmc"`` where that cannot be trusted (a flag tells);
+        ``"fast"``: by importance sampling, or by ``"hmc"`` where that cannot be trusted (a flag tells); networks that
+        evaluate every wavelength by itself are distilled for the instrument first (`bayne.compile`), once;
         ``"laplace"``: a Gaussian at the maximum, cut to the domain; ``"map"``: the maximum, with the Cramér-Rao bound
         as error.
     instrument
@@ -141,11 +149,33 @@ def fit_star(
         emulator_error, jitter, seed,
     )  # fmt: skip
     check_arguments(settings, emulator)
-    with _ONE_AT_A_TIME:
-        return _fit(spectrum, emulator, settings, id)
+    emulator = affordable(emulator, settings, getattr(spectrum, "instrument", ""))
+    if lanes(method) == 1:
+        with _ONE_AT_A_TIME:
+            return fit(spectrum, emulator, settings, id)
+    ((_, result),) = together([partial(fit, spectrum, emulator, settings, id)], method)
+    return result
 
 
-def _fit(spectrum: Any, emulator: Emulator, settings: Settings, id: str | None) -> FitResult:
+def together(calls: Iterable[Callable[[], T]], method: str) -> Iterator[tuple[int, T]]:
+    """Place and result of calls of `fit`, as they end: side by side where that pays."""
+    width = lanes(method)
+    with _ONE_AT_A_TIME, ThreadPoolExecutor(1) as pool:
+        # one by one in another thread than the main one, where each star would show progress of its own
+        yield from in_lockstep(calls, width) if width > 1 else enumerate(pool.map(lambda call: call(), calls))
+
+
+def lanes(method: str) -> int:
+    """How many stars a device fits side by side.
+
+    A CPU's cores are as busy with one star after the other; trees of NUTS would all grow to the size of the largest.
+    """
+    return 1 if method == "nuts" or jax.default_backend() == "cpu" else LANES
+
+
+@double
+def fit(spectrum: Any, emulator: Emulator, settings: Settings, id: str | None) -> FitResult:
+    """The result of one star, whose arguments were checked."""
     clock = {"start": time.perf_counter()}
     ready, verdict = prepare(spectrum, emulator, settings, id)
     if verdict.flags.bad:
@@ -325,13 +355,16 @@ def first_guess(problem: Problem, emulator: Emulator, labels: FloatArray, rv: fl
     return jnp.asarray(np.clip(values, middle - 0.45 * width, middle + 0.45 * width))
 
 
+_fisher = lockstep(0)(fisher_matrix)
+
+
 def _posterior(
     problem: Problem, theta: FloatArray, settings: Settings, name: str, verdict: diagnose.Verdict
 ) -> tuple[FloatArray, dict[str, FloatArray], FloatArray, FloatArray]:
     """Draws (chains, draws, n), sampler statistics, Fisher matrix, covariance with priors."""
     static, arrays, prior = problem.static, problem.arrays, problem.prior
     x = jnp.asarray(theta)
-    fisher = np.asarray(jax.jit(fisher_matrix, static_argnums=0)(static, arrays, x))
+    fisher = np.asarray(_fisher(static, arrays, x))
     precision = fisher + np.asarray(prior.curvature(x))
     width = np.asarray(prior.upper - prior.lower)
     uniform = np.where(np.asarray(prior.precision) > 0, 0.0, 12 / width**2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -11,6 +10,7 @@ import jax.numpy as jnp
 from ..forward import Arrays
 from ..information import expand
 from ..likelihood import Prior, Static, log_posterior
+from ..lockstep import lockstep
 
 #: Unconstrained coordinates stay within this: 0.03% of the domain from its edge.
 MAX_U = 8.0
@@ -18,6 +18,10 @@ MAX_U = 8.0
 #: Levenberg-Marquardt damping relative to the diagonal: of the first step, what a step that gains half of what was
 #: expected and one that gains nothing multiply it by, and where a climb that only fails is given up.
 DAMPING, EASED, RAISED, HOPELESS = 1e-2, 0.1, 10.0, 1e8
+
+#: How much a climb to the maximum in label space counts of the curvature that the logistic makes of a slope: with all
+#: of it, a parameter whose maximum is its end would go there by one unit a step. It vanishes where the slope does.
+EAGER = 0.1
 
 #: Twice what a step could still gain in log density, at which a climb has arrived: 0.03 sigma.
 ARRIVED = 1e-3
@@ -54,7 +58,7 @@ def landscape(
     """`density`, its gradient (n,) and a positive definite curvature (n, n) in unconstrained coordinates.
 
     The curvature is that of the Fisher matrix, the priors and the logistic, which bends a slope into a curvature,
-    -u'' ∂lp/∂u: all there is for a parameter pressed against its end.
+    -u'' ∂lp/∂u: all there is for a parameter pressed against its end. Without `volume` that counts as `EAGER` says.
     """
     s = jax.nn.sigmoid(u)
     slope = (prior.upper - prior.lower) * s * (1 - s)
@@ -62,7 +66,7 @@ def landscape(
     value, gradient, fisher = expand(static, arrays, x)
     own, by_prior = jax.value_and_grad(prior.log_density)(x)
     value, gradient = value + own, slope * (gradient + by_prior)
-    bent = jnp.maximum(-(1 - 2 * s) * gradient, 0.0)
+    bent = (1.0 if volume else EAGER) * jnp.maximum(-(1 - 2 * s) * gradient, 0.0)
     matrix = slope[:, None] * (fisher + prior.curvature(x)) * slope + jnp.diag(bent + 2 * s * (1 - s) + 1e-6)
     if volume:
         value, gradient = value + log_volume(prior, u), gradient + 1 - 2 * s
@@ -81,7 +85,7 @@ class Climb(NamedTuple):
     taken: jax.Array
 
 
-@partial(jax.jit, static_argnums=(0, 4, 5, 6))
+@lockstep(0, 4, 5, 6)
 def optimise(
     static: Static,
     arrays: Arrays,

@@ -10,6 +10,7 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 
 from ..likelihood import Prior
+from ..lockstep import lockstep
 from .copula import Marginals
 from .surrogate import Surrogate
 from .weights import NOTHING, resampled, smoothed, tempered
@@ -62,7 +63,7 @@ def population(
     return e[resampled(smooth, count, rng)], proposal, khat, ess
 
 
-@jax.jit
+@lockstep()
 def _log_weight(
     surrogate: Surrogate, marginals: Marginals, prior: Prior, proposal: Proposal, e: jax.Array
 ) -> jax.Array:
@@ -76,7 +77,7 @@ def _log_weight(
     return jnp.where(jnp.isfinite(value), value, NOTHING)
 
 
-@jax.jit
+@lockstep()
 def _moments(e: jax.Array, weight: jax.Array) -> Proposal:
     """Mean and Cholesky factor of the covariance of draws (k, n) with weights (k,) of mean 1."""
     mean = weight @ e / len(e)

@@ -20,6 +20,7 @@ from scipy.special import ndtr, ndtri
 
 from ..forward import Arrays
 from ..likelihood import Prior, Static, log_likes
+from ..lockstep import lockstep
 from ..spectrum import FloatArray
 from .chunks import in_chunks
 from .optimise import density, landscape, to_box
@@ -37,7 +38,9 @@ MAX_TREE_DEPTH = 8
 
 #: Range of the lengths of HMC's trajectories, in quarters of a turn: one takes a draw from a unit Gaussian to another
 #: that does not depend on it, two to its mirror image. With one length for all draws, parameters of another scale would
-#: come back to where they were every time.
+#: come back to where they were every time. The lengths follow an additive recurrence with the golden ratio, which fills
+#: the range evenly (Hoffman, Radul & Sountsov 2021, AISTATS 130, 3907, use Halton's), the same for all stars: in lock
+#: step none waits for a longer one.
 QUARTERS = (0.5, 2.5)
 
 #: Sweeps of `laplace` over its lines.
@@ -52,7 +55,7 @@ class Draws:
     stats: dict[str, FloatArray]
 
 
-@partial(jax.jit, static_argnums=0)
+@lockstep(0)
 def whitening(static: Static, arrays: Arrays, prior: Prior, centre: jax.Array) -> jax.Array:
     """(n, n) matrix that takes whitened coordinates to unconstrained ones: L⁻ᵀ, L Lᵀ the curvature."""
     lower = jnp.linalg.cholesky(landscape(static, arrays, prior, centre, volume=True)[2])
@@ -67,7 +70,7 @@ def model(static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, white
     numpyro.factor("density", density(static, arrays, prior, u, volume=True))
 
 
-@partial(jax.jit, static_argnums=0)
+@lockstep(0)
 def _describe(
     static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, white: jax.Array, z: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -106,7 +109,7 @@ def _kernel(
     return kernel, jax.vmap(lambda key, z: kernel.init(key, warmup, z, (), {}))(keys, starts)
 
 
-@partial(jax.jit, static_argnums=(0, 8, 9))
+@lockstep(0, 8, 9)
 def _advance(
     static: Static,
     arrays: Arrays,
@@ -151,14 +154,15 @@ def chains(static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, key:
     key
         JAX random key.
     method
-        ``"nuts"`` or ``"hmc"``, whose trajectories have one random length per draw for all chains.
+        ``"nuts"`` or ``"hmc"``, whose trajectories have one length per draw for all chains and stars.
     """
     white = whitening(static, arrays, prior, centre)
-    first, second, third = jax.random.split(key, 3)
+    first, second = jax.random.split(key)
     starts = _dispersed(static, arrays, prior, centre, white, first)
     fixed = (static, arrays, prior, centre, white, jax.random.split(second, CHAINS), starts)
     state, kept = None, []
-    quarters = jax.random.uniform(third, (WARMUP + DRAWS,), minval=QUARTERS[0], maxval=QUARTERS[1])
+    places = (np.arange(WARMUP + DRAWS) * (np.sqrt(5) - 1) / 2) % 1
+    quarters = jnp.asarray(QUARTERS[0] + (QUARTERS[1] - QUARTERS[0]) * places)
     pieces = [quarters[:WARMUP], *jnp.split(quarters[WARMUP:], CHUNKS)]
     console = Console(stderr=True)
     # stars of a batch leave the terminal to the bar that counts them
@@ -182,18 +186,20 @@ def chains(static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, key:
     return Draws(np.asarray(values, dtype=np.float64).reshape(*shape, -1), stats)
 
 
+_density = lockstep(0, 4)(density)
+
+
 def _dispersed(
     static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, white: jax.Array, key: jax.Array
 ) -> jax.Array:
     """(chains, n) starts from an overdispersed Gaussian, each drawn closer until its density is finite."""
-    value = jax.jit(density, static_argnums=(0, 4))
     z = DISPERSION * jax.random.normal(key, (CHAINS, centre.size))
-    best = float(value(static, arrays, prior, centre, True))
+    best = float(_density(static, arrays, prior, centre, True))
     rows = []
     for row in z:
         # far out in a curved posterior a Gaussian start can be hopeless: halve until it is merely bad
         for _ in range(6):
-            start = value(static, arrays, prior, centre + white @ row, True)
+            start = _density(static, arrays, prior, centre + white @ row, True)
             if bool(jnp.isfinite(start)) and best - float(start) < 10 * centre.size:
                 break
             row = row / 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..forward import Arrays
 from ..likelihood import Static, factorise, jacobian, jitter_variance
+from ..lockstep import lockstep
 from ..spectrum import FloatArray
 
 #: Ridge of the regressions, in draws: parameters that hardly matter leave their coefficients at zero.
@@ -31,7 +31,7 @@ class Plane(NamedTuple):
         return (self.axes @ (models - self.model[..., None]).reshape(self.axes.shape[1], -1)).T
 
 
-@partial(jax.jit, static_argnums=0)
+@lockstep(0)
 def plane_at(static: Static, arrays: Arrays, theta: jax.Array) -> Plane:
     """Plane whose axes are whitened: axes Σ axesᵀ = 1, Σ the covariance of the pixels at `theta`.
 

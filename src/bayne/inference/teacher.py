@@ -1,25 +1,55 @@
-"""A distilled emulator corrected by its teacher at the star, and checked against it, from a few of its spectra."""
+"""A distilled emulator: when fits make one, how its teacher corrects it at a star, and how it is checked."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from rich.console import Console
 
 from ..emulators import Emulator
 from ..forward import Arrays
 from ..likelihood import Problem, Static, build, log_like, predict
+from ..lockstep import lockstep
 from ..spectrum import FloatArray
 from .prepare import Ready, Settings
+
+log = logging.getLogger("bayne")
 
 #: Draws at which the teacher is asked.
 DRAWS = 16
 
 #: Shift in sigma above which `Flag.TEACHER_DIFFERS` is set: with it added, an error is larger by 4%.
 MAX_SHIFT = 0.3
+
+
+def affordable(emulator: Emulator, settings: Settings, instrument: str) -> Emulator:
+    """The emulator, or where it is too costly for ``fast`` the one that `compile` makes of it, once for an instrument.
+
+    Parameters
+    ----------
+    emulator, settings
+        Arguments of the fit.
+    instrument
+        The spectrum's own; without one of either nothing is distilled.
+    """
+    profile = settings.instrument or instrument
+    if settings.method != "fast" or not emulator.network.costly or not profile:
+        return emulator
+    from ..training import compile  # optimisers: not needed to import bayne
+
+    with Console(stderr=True).status("distilling") as status:
+
+        def tell(done: float, text: str) -> None:
+            if done == 0:  # not where it is in the cache
+                log.warning("%s is distilled for this instrument first: as long as 16,000 spectra", emulator.card.name)
+            status.update(f"distilling: {done:.0%}, {text}")
+
+        return compile(emulator, profile, tell=tell)
 
 
 def as_taught(problem: Problem, teacher: Emulator, ready: Ready, settings: Settings) -> Problem:
@@ -52,7 +82,7 @@ def corrected(problem: Problem, taught: Problem, theta: FloatArray) -> Problem:
     return replace(problem, arrays=arrays | {"offset": jnp.where(both, theirs - ours, 0.0)})
 
 
-_model = partial(jax.jit, static_argnums=0)(predict)
+_model = lockstep(0)(predict)
 
 
 def teacher_shift(problem: Problem, taught: Problem, draws: FloatArray) -> float:
@@ -79,7 +109,7 @@ def teacher_shift(problem: Problem, taught: Problem, draws: FloatArray) -> float
     return float(np.std(theirs - ours, ddof=1) / np.sqrt(draws.shape[-1]))
 
 
-@partial(jax.jit, static_argnums=0)
+@lockstep(0)
 def _at(static: Static, arrays: Arrays, x: jax.Array) -> jax.Array:
     """(m,) log likelihood of parameters (m, n)."""
     return jax.lax.map(partial(log_like, static, arrays), x)

@@ -12,6 +12,7 @@ import numpy as np
 import numpyro.distributions as dist
 
 from ..errors import BayneError
+from ..lockstep import lockstep
 from ..spectrum import FloatArray
 
 #: Distance beyond the hull, in units of its extent, that costs half a unit of log density: a wall that a
@@ -51,7 +52,7 @@ class Prior:
         a, b = self.walls
         return total - 0.5 * jnp.sum((jnp.maximum(a @ x - b, 0.0) / WALL) ** 2)
 
-    @jax.jit
+    @lockstep()
     def curvature(self, x: jax.Array) -> jax.Array:
         """(n, n) negative second derivative of the log density, negative values of the diagonal set to zero."""
         hessian = -jax.hessian(self.log_density)(x)

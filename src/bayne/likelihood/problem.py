@@ -14,6 +14,7 @@ import numpy as np
 from ..emulators import Emulator, ErrorModel
 from ..forward import VELOCITY_MARGIN, Arrays, ForwardStatic, Plan, observe, plan
 from ..labels import MAX_BROADENING
+from ..lockstep import lockstep
 from ..spectrum import C_KMS, FloatArray, Spectrum
 from . import continuum
 from .marginal import coefficients, log_likelihood
@@ -139,7 +140,7 @@ def _barred(model: jax.Array) -> jax.Array:
     return jax.lax.optimization_barrier(model)  # type: ignore[no-untyped-call]
 
 
-@partial(jax.jit, static_argnums=0)
+@lockstep(0)
 def tabulated(static: Static, arrays: Arrays, prior: Prior, theta: jax.Array) -> Arrays:
     """Arrays with which likelihoods near the maximum `theta` cost less: see `tabulate`."""
     extra, largest = (jitter_variance(static, arrays, x) for x in (theta, prior.upper))
@@ -331,7 +332,7 @@ def with_emulator_error(problem: Problem, emulator: Emulator, theta: FloatArray 
     return replace(problem, arrays=dict(problem.arrays) | found)
 
 
-@partial(jax.jit, static_argnums=0)
+@lockstep(0)
 def _error_arrays(static: Static, arrays: Arrays, error: ErrorModel, theta: jax.Array) -> Arrays:
     labels, other = parameters(static, arrays, theta)
     found = error.of(*static.forward.network.jacobian(arrays["params"], labels, jnp.eye(labels.size)))
@@ -346,6 +347,10 @@ def _error_arrays(static: Static, arrays: Arrays, error: ErrorModel, theta: jax.
 
 def best_continuum(problem: Problem, theta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """At given parameters: model (a, n), continuum over pilot (a, n), emulator correction (a, n)."""
-    model = predict(problem.static, problem.arrays, theta)
-    ratio, correction = coefficients(problem.arrays, model, jitter_variance(problem.static, problem.arrays, theta))
-    return model, ratio, correction
+    return _continuum(problem.static, problem.arrays, theta)
+
+
+@lockstep(0)
+def _continuum(static: Static, arrays: Arrays, theta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    model = predict(static, arrays, theta)
+    return model, *coefficients(arrays, model, jitter_variance(static, arrays, theta))

@@ -26,10 +26,10 @@ from typing import Any
 
 import numpy as np
 from calibration_report import figure
-from mocks import hermes_mock
 
 import bayne
 from bayne.emulators import Emulator
+from bayne.information.mock import mock_star
 from bayne.spectrum import Spectrum
 from bayne.training import read_grid
 from bayne.training.compiling import random_labels
@@ -63,7 +63,7 @@ def mocks(emulator: Emulator, options: argparse.Namespace) -> list[Callable[[], 
 
     def task(i: int) -> None:
         rest = emulator.flux(labels[i])
-        star = hermes_mock(emulator, rest, arms=("red",), rv=speeds[i], vsini=turns[i], snr=options.snr, seed=i)
+        star = mock_star(emulator, rest, "hermes", arms=("red",), rv=speeds[i], vsini=turns[i], snr=options.snr, seed=i)
         path = options.output / f"mocks-{options.method}-{i}.json"
         fitted(star, emulator, labels[i], path, method=options.method, jitter=False, seed=i)
 
@@ -76,7 +76,7 @@ def physical(emulator: Emulator, options: argparse.Namespace) -> list[Callable[[
     rows = np.flatnonzero(grid.test)[: options.stars]
 
     def task(row: int, counted: bool) -> None:
-        star = hermes_mock(emulator, grid.flux[row], arms=ARMS, rv=15.0, vsini=8.0, snr=options.snr, seed=row)
+        star = mock_star(emulator, grid.flux[row], "hermes", arms=ARMS, rv=15.0, vsini=8.0, snr=options.snr, seed=row)
         path = options.output / f"physical-{options.snr:g}-{'on' if counted else 'off'}-{row}.json"
         fitted(star, emulator, grid.labels[row], path, method=options.method, emulator_error=counted)
 
@@ -91,7 +91,9 @@ def repeats(emulator: Emulator, options: argparse.Namespace) -> list[Callable[[]
 
     def task(i: int, epoch: int) -> None:
         rest, rv = emulator.flux(labels[i]), float(rng.normal(0, 20))
-        star = hermes_mock(emulator, rest, arms=ARMS, rv=rv, vsini=8.0, snr=options.snr, seed=1000 * (epoch + 1) + i)
+        star = mock_star(
+            emulator, rest, "hermes", arms=ARMS, rv=rv, vsini=8.0, snr=options.snr, seed=1000 * (epoch + 1) + i
+        )
         path = options.output / f"repeats-{i}-{epoch}.json"
         fitted(star, emulator, labels[i], path, method=options.method)
 

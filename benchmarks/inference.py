@@ -38,7 +38,6 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
-from mocks import hermes_mock
 from numpyro.infer import MCMC, NUTS, init_to_value
 
 import bayne
@@ -51,6 +50,7 @@ from bayne.inference.copula import profiles
 from bayne.inference.optimise import from_box, optimise, to_box
 from bayne.inference.surrogate import plane_at
 from bayne.information import fisher_matrix
+from bayne.information.mock import mock_star
 from bayne.labels import over_hydrogen
 from bayne.likelihood import Problem, log_like, log_posterior, tabulated
 from bayne.spectrum import Spectrum
@@ -79,7 +79,7 @@ def stars(emulator: Emulator, arms: list[str], number: int) -> list[Spectrum]:
                     labels[k] = np.clip(rng.normal(0, SCATTER), lower[k], upper[k])
             inside = bool(emulator.contains(labels))
         rest = emulator.flux(labels)
-        made.append(hermes_mock(emulator, rest, arms=arms, rv=rng.normal(0, 30), vsini=8.0, snr=snr, seed=i))
+        made.append(mock_star(emulator, rest, "hermes", arms=arms, rv=rng.normal(0, 30), vsini=8.0, snr=snr, seed=i))
     return made
 
 

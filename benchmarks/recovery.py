@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib import rc_context
-from mocks import hermes_mock
 
 import bayne
 from bayne.inference import Comparison
+from bayne.information.mock import mock_star
 from bayne.report import comparison_page
 from bayne.report.comparison import comparison_figure
 from bayne.report.style import STYLE
@@ -66,7 +66,8 @@ def main() -> None:
     first = next(iter(emulators.values()))
     rows = np.flatnonzero(grid.test)[: options.stars]
     stars = [
-        hermes_mock(first, grid.flux[row], arms=ARMS, rv=15.0, vsini=8.0, snr=100.0, seed=int(row)) for row in rows
+        mock_star(first, grid.flux[row], "hermes", arms=ARMS, rv=15.0, vsini=8.0, snr=100.0, seed=int(row))
+        for row in rows
     ]
     truth = {name: grid.labels[rows, i] for i, name in enumerate(grid.names)}
     found = bayne.compare(stars, emulators, truth=truth, classical=options.classical, method=options.method)

@@ -21,9 +21,9 @@ from pathlib import Path
 import jax
 import numpy as np
 from astropy.table import Table, vstack
-from mocks import hermes_mock
 
 from bayne.emulators import Emulator, load_emulator, save_emulator
+from bayne.information.mock import mock_star
 from bayne.spectrum import vacuum_to_air
 from bayne.training import Grid, evaluate, read_grid, train
 
@@ -72,7 +72,7 @@ def ship(name: str, grid: Grid, minutes: float | None, output: Path) -> None:
 
 def star(emulator: Emulator, flux: np.ndarray) -> Table:
     """The mock observation as a table: counts and errors at air wavelengths."""
-    made = hermes_mock(emulator, flux, arms=ARMS, rv=RV, vsini=VSINI, snr=SNR, seed=1)
+    made = mock_star(emulator, flux, "hermes", arms=ARMS, rv=RV, vsini=VSINI, snr=SNR, seed=1)
     tables = []
     for arm in made.arms:
         error = np.where(arm.good, 1 / np.sqrt(np.where(arm.good, arm.ivar, 1.0)), 0.0)

@@ -6,6 +6,7 @@ from typing import Any
 
 from docutils import nodes
 from latex2mathml.converter import convert
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import bayne
@@ -72,10 +73,7 @@ myst_substitutions = {
     "networks": table(
         ("name", "what it is"), [(f"`{name}`", (NETWORKS[name].__doc__ or "").splitlines()[0]) for name in NETWORKS]
     ),
-    **{
-        f"help_{command}": help_of(command)
-        for command in ("fit", "compare", "crb", "demo", "train", "finetune", "compile", "evaluate", "info", "report")
-    },
+    **{f"help_{command}": help_of(command) for command in get_command(app).commands},
 }
 
 

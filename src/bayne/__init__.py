@@ -28,6 +28,8 @@ _HOMES = {
     "finetune": "training",
     "evaluate": "training",
     "compile": "training",
+    "make_grid": "synthesis.grids",
+    "mock": "information.mock",
 }
 
 __all__ = [*_HOMES, "__version__"]
@@ -43,11 +45,13 @@ if TYPE_CHECKING:
     from .inference import fit_star as fit_star
     from .inference import load_result as load_result
     from .information import cramer_rao as cramer_rao
+    from .information.mock import mock as mock
     from .instrument import Instrument as Instrument
     from .instrument import load_instrument as load_instrument
     from .report import report as report
     from .spectrum import Spectrum as Spectrum
     from .surveys import read_spectrum as read_spectrum
+    from .synthesis.grids import make_grid as make_grid
     from .training import compile as compile
     from .training import evaluate as evaluate
     from .training import finetune as finetune

@@ -14,7 +14,7 @@ from typer.testing import Result
 from bayne.cache import cache_folder
 
 Run = Callable[..., Result]
-COMMANDS = ("fit", "compare", "demo", "train", "finetune", "compile", "evaluate", "info", "report")
+COMMANDS = ("fit", "compare", "demo", "train", "finetune", "compile", "evaluate", "grid", "mock", "info", "report")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -31,7 +31,7 @@ def test_commands_that_write_can_overwrite(run: Run, command: str) -> None:
     assert "--overwrite" in run(command, "--help").output
 
 
-@pytest.mark.parametrize("command", ["fit", "compare", "demo", "train", "finetune", "compile"])
+@pytest.mark.parametrize("command", ["fit", "compare", "demo", "train", "finetune", "compile", "mock"])
 def test_random_commands_have_a_seed(run: Run, command: str) -> None:
     assert "--seed" in run(command, "--help").output
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from . import compare, compile, crb, demo, evaluate, finetune, fit, info, report, train
+from . import compare, compile, crb, demo, evaluate, finetune, fit, grid, info, mock, report, train
 from .common import Commands
 
 app = typer.Typer(
@@ -17,7 +17,7 @@ app = typer.Typer(
     help="Posteriors of stellar labels from spectra.\n\n"
     "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 finished but the numbers of the star must not be used.",
 )
-for module in (fit, compare, crb, compile, demo, train, finetune, evaluate, info, report):
+for module in (fit, compare, crb, compile, demo, grid, mock, train, finetune, evaluate, info, report):
     app.command()(getattr(module, module.__name__.rpartition(".")[2]))
 
 

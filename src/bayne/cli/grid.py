@@ -1,0 +1,64 @@
+"""``bayne grid``: a grid of synthetic spectra."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .common import Level, Overwrite, console, refuse_existing, set_up
+from .train import progress
+
+
+def grid(
+    config: Annotated[Path, typer.Argument(help="Settings (TOML).", show_default=False)],
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Grid file (HDF5).", show_default=False)],
+    workers: Annotated[int, typer.Option(help="Processes.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the parts of a run that was stopped.")] = False,
+    append: Annotated[bool, typer.Option("--append", help="Go on from a finished file, to a larger number.")] = False,
+    overwrite: Overwrite = False,
+    log_level: Level = None,
+) -> None:
+    """Make synthetic spectra from a line list and model atmospheres, for 'bayne train'.
+
+    \b
+    Example, with a file grid.toml of these lines:
+      synthesiser = "lte"
+      linelist = "lines.vald"
+      atmospheres = "stagger.npz"
+      windows = [[5650, 5870], [6480, 6740]]
+      number = 1000
+      [labels]
+      teff = [4000, 6900]
+      logg = [1.4, 5.0]
+      fe_h = [-2.5, 0.5]
+      vmic = [0.5, 2.5]
+      mg_fe = [-0.4, 0.8]
+    \b
+      bayne grid grid.toml --output grid.h5 --workers 8
+    """
+    set_up(log_level)
+    from ..synthesis.grids import make_grid
+
+    refuse_existing([output], overwrite or append)
+    with progress("spectra") as tell:
+        path = make_grid(config, output, workers=workers, resume=resume, append=append, overwrite=overwrite, tell=tell)
+    _show(path)
+
+
+def _show(path: Path) -> None:
+    """Print what the file holds."""
+    import json
+
+    import h5py
+
+    out = console()
+    with h5py.File(path) as file:
+        failed = json.loads(file.attrs["failed"])
+        rows, pixels = file["flux"].shape
+    out.print(f"{rows} spectra of {pixels} pixels" + (f"; {len(failed)} could not be made" if failed else ""))
+    for place, reason in list(failed.items())[:5]:
+        out.print(f"  spectrum {place}: {reason}", soft_wrap=True)
+    out.print(str(path), soft_wrap=True)

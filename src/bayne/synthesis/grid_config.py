@@ -1,0 +1,184 @@
+"""Configuration of a grid of spectra: read from TOML and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import BayneError, ReadError, did_you_mean
+from ..spectrum import FloatArray
+from .abundances import ATMOSPHERE, element_of
+from .species import SOLAR
+
+_KINDS = {"number": int, "seed": int, "resolution": float, "step_kms": float, "labels": dict, "windows": tuple}
+_NEEDED = ("synthesiser", "linelist", "windows", "number", "labels")
+
+
+@dataclass(frozen=True)
+class GridConfig:
+    """Everything that a grid depends on.
+
+    Parameters
+    ----------
+    synthesiser
+        Registered name: ``"lte"``, ``"pysme"``.
+    linelist, linelist_medium
+        File, and ``"air"`` or ``"vacuum"`` where it does not say.
+    atmospheres
+        File of a grid of model atmospheres, or ``"grey"``.
+    windows
+        Vacuum Å.
+    number
+        Of spectra.
+    labels
+        Lowest and highest value by label. `teff`, `logg` and `fe_h` are needed; with a population, offsets from it.
+    population
+        CSV file whose columns are labels of observed stars; empty for none.
+    resolution, step_kms
+        R = λ/FWHM, and pixels of the spectra (km/s).
+    solar_scale
+        Of the abundances.
+    seed
+        Of the labels.
+    """
+
+    synthesiser: str
+    linelist: str
+    windows: tuple[tuple[float, float], ...]
+    number: int
+    labels: dict[str, tuple[float, float]]
+    linelist_medium: str = ""
+    atmospheres: str = "grey"
+    population: str = ""
+    resolution: float = 50_000.0
+    step_kms: float = 2.0
+    solar_scale: str = "asplund2009"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ATMOSPHERE:
+            if name not in self.labels:
+                raise BayneError(f"[labels] lacks {name!r}: {', '.join(ATMOSPHERE)} are needed")
+        for name, (low, high) in self.labels.items():
+            if name not in ATMOSPHERE:
+                element_of(name)
+            if not low < high:
+                raise BayneError(f"[labels]: {name} = [{low}, {high}]; give the lowest value, then the highest")
+        for low, high in self.windows:
+            if not 0 < low < high:
+                raise BayneError(f"window {low} to {high}: give the shorter wavelength first, vacuum Å")
+        edges = [edge for window in sorted(self.windows) for edge in window]
+        if not edges or list(self.windows) != sorted(self.windows) or np.any(np.diff(edges) <= 0):
+            raise BayneError("windows must be in order and apart")
+        for what in ("number", "resolution", "step_kms"):
+            if not getattr(self, what) > 0:
+                raise BayneError(f"{what} = {getattr(self, what)}; give a positive number")
+        if self.solar_scale not in SOLAR:
+            raise BayneError(f"solar_scale = {self.solar_scale!r}. {did_you_mean(self.solar_scale, SOLAR)}")
+
+    def identity(self) -> str:
+        """What must be the same for a grid to be continued, as JSON: all but the number, files by their content."""
+        table = {key: value for key, value in asdict(self).items() if key != "number"}
+        for key in ("linelist", "atmospheres", "population"):
+            path = Path(table[key])
+            if table[key] and path.is_file():
+                table[key] = f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
+        return json.dumps(table, sort_keys=True)
+
+    def observed(self) -> FloatArray | None:
+        """(m, l) labels of the population, in the order of `labels`; None where there is none.
+
+        Raises
+        ------
+        ReadError
+            The file is missing, lacks a label, or holds what is no number.
+        """
+        if not self.population:
+            return None
+        from astropy.table import Table
+
+        try:
+            table = Table.read(self.population, format="csv")
+        except FileNotFoundError:
+            raise ReadError(f"{self.population}: no such catalogue") from None
+        for name in self.labels:
+            if name not in table.colnames:
+                raise ReadError(
+                    f"{self.population}: no column {name!r}; it has {', '.join(table.colnames)}. A label that was not "
+                    "observed gets a column of one value"
+                )
+        try:
+            found = np.array(
+                [
+                    np.asarray(table[name].filled(np.nan) if hasattr(table[name], "filled") else table[name], float)
+                    for name in self.labels
+                ]
+            ).T
+        except ValueError as error:
+            raise ReadError(f"{self.population}: {error}") from None
+        bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
+        if bad.size or not len(found):
+            raise ReadError(
+                f"{self.population}: " + (f"row {bad[0] + 1} has no finite labels" if bad.size else "no row")
+            )
+        return found
+
+
+def read_grid_config(source: str | Path | Mapping[str, Any]) -> GridConfig:
+    """Configuration from a TOML file, or a mapping of the same form; paths in a file are relative to it.
+
+    Raises
+    ------
+    ReadError
+        The file is missing or not TOML; a key is unknown, missing, or of a wrong kind.
+    BayneError
+        A value makes no sense: says which.
+    """
+    folder, where = Path(), "grid"
+    if isinstance(source, Mapping):
+        table = dict(source)
+    else:
+        path = Path(source)
+        folder, where = path.parent, str(path)
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ReadError(f"{path}: no such configuration") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            raise ReadError(f"{path}: not TOML ({error})") from None
+    known = GridConfig.__dataclass_fields__
+    for key in table:
+        if key not in known:
+            raise ReadError(f"{where}: unknown key {key!r}. {did_you_mean(key, known)}")
+    for key in _NEEDED:
+        if key not in table:
+            raise ReadError(f"{where}: {key!r} is missing")
+    if not isinstance(table["labels"], Mapping):
+        raise ReadError(f"{where}: labels are a table [labels], with a range for each: teff = [4000, 7000]")
+    try:
+        table["labels"] = {str(name): _pair(value) for name, value in table["labels"].items()}
+        table["windows"] = tuple(_pair(value) for value in table["windows"])
+    except (TypeError, ValueError):
+        raise ReadError(f"{where}: ranges of labels and windows are pairs of numbers: [4000, 7000]") from None
+    for key, value in table.items():
+        kind = _KINDS.get(key, str)
+        if kind is float and type(value) is int:
+            table[key] = value = float(value)
+        if type(value) is not kind:
+            raise ReadError(f"{where}: {key} = {value!r} is of the wrong kind")
+    for key in ("linelist", "atmospheres", "population"):
+        if table.get(key) and table[key] != "grey":
+            table[key] = str(folder / table[key])
+    return GridConfig(**table)
+
+
+def _pair(value: Any) -> tuple[float, float]:
+    low, high = value
+    return float(low), float(high)

@@ -1,0 +1,309 @@
+"""`make_grid`: a line list and model atmospheres in, a grid file out, made in parts that a kill does not lose."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import multiprocessing
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+
+from ..errors import BayneError, ReadError
+from ..files import replacing
+from ..labels import unit
+from ..spectrum import FloatArray
+from .abundances import ATMOSPHERE, abundances
+from .atmosphere import Atmosphere
+from .grid_config import GridConfig, read_grid_config
+from .linelist import read_linelist
+from .models import Models, read_models
+from .sampling import points
+from .synthesiser import Synthesiser, at_resolution, fine_windows, output_windows, synthesiser
+
+#: Spectra of a part; they are written, and lost by a kill, together.
+PART = 8
+
+#: Stored integer over flux, and the greatest flux that has one.
+SCALE = 50_000.0
+MAX_FLUX = 65_535 / SCALE
+
+#: Lines this far outside the windows (Å) are kept: the wings of strong ones reach in.
+MARGIN = 10.0
+
+Tell = Callable[[float, str], None]
+
+
+class Row(NamedTuple):
+    """One spectrum to be made: its place in the sequence of labels, and these (l,)."""
+
+    place: int
+    labels: FloatArray
+
+
+class Maker:
+    """Spectra of a configuration, one by one."""
+
+    def __init__(self, config: GridConfig) -> None:
+        self.config = config
+        self.models: Models = read_models(config.atmospheres, config.solar_scale)
+        fine = fine_windows(config.windows, config.resolution)
+        lines = read_linelist(config.linelist, medium=config.linelist_medium or None)
+        wanted = [(wave[0] - MARGIN, wave[-1] + MARGIN) for wave in fine]
+        near = np.any([(lines.wavelength >= low) & (lines.wavelength <= high) for low, high in wanted], axis=0)
+        if not near.any():
+            raise BayneError(f"{config.linelist} has no line in the windows")
+        self.synthesiser: Synthesiser = synthesiser(config.synthesiser)(lines.select(near), fine)
+        self.wavelength = output_windows(config.windows, config.step_kms)
+        self.pixels = sum(wave.size for wave in self.wavelength)
+
+    def rows(self) -> list[Row]:
+        """What is to be made, in order."""
+        own = list(self.config.labels)
+        where = [own.index(name) for name in ATMOSPHERE[:3]]
+        sequence = points(
+            self.config.labels, lambda x: self.models.contains(x[:, where]), self.config.seed, self.config.observed()
+        )
+        return [Row(*found) for found in itertools.islice(sequence, self.config.number)]
+
+    def spectrum(self, labels: FloatArray) -> FloatArray:
+        """(p,) continuum-normalised flux at the resolution of the grid.
+
+        Raises
+        ------
+        BayneError
+            The synthesiser gave what is no spectrum.
+        """
+        named = dict(zip(self.config.labels, map(float, labels), strict=True))
+        atmosphere: Atmosphere = self.models.at(named["teff"], named["logg"], named["fe_h"])
+        flux, continuum = self.synthesiser.synthesise(
+            atmosphere, abundances(named, self.config.solar_scale), named["vmic"]
+        )
+        normalised = flux / continuum
+        if not np.isfinite(normalised).all():
+            raise BayneError(f"{(~np.isfinite(normalised)).sum()} of {normalised.size} pixels are not finite")
+        made = at_resolution(normalised, self.synthesiser.windows, self.wavelength, self.config.resolution)
+        if made.min() < 0 or made.max() > MAX_FLUX:
+            raise BayneError(f"normalised flux from {made.min():.3g} to {made.max():.3g}")
+        return made
+
+
+_maker: Maker | None = None
+
+
+def _begin(config: GridConfig) -> None:
+    global _maker  # one in each process: reading and compiling take longer than a spectrum
+    _maker = Maker(config)
+
+
+def _make(rows: list[Row], path: Path) -> list[str]:
+    """Write a part; returns what failed, in words."""
+    assert _maker is not None
+    spectra, done, failed = [], [], {}
+    for row in rows:
+        try:
+            spectra.append(_maker.spectrum(row.labels))
+            done.append(row)
+        except (BayneError, ArithmeticError, ValueError, RuntimeError) as error:  # what synthesisers raise
+            failed[row.place] = f"{type(error).__name__}: {error}"
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez(
+            file,
+            place=np.array([row.place for row in done], dtype=np.int64),
+            labels=np.array([row.labels for row in done]).reshape(len(done), len(rows[0].labels)),
+            flux=np.rint(np.array(spectra).reshape(len(done), _maker.pixels) * SCALE).astype(np.uint16),
+            failed=json.dumps(failed),
+        )
+    return [f"spectrum {place}: {reason}" for place, reason in failed.items()]
+
+
+def make_grid(
+    config: str | Path | Mapping[str, Any],
+    output: str | Path,
+    *,
+    workers: int = 1,
+    resume: bool = False,
+    append: bool = False,
+    overwrite: bool = False,
+    tell: Tell = lambda done, text: None,
+) -> Path:
+    """Make a grid file of synthetic spectra.
+
+    Labels follow a sequence that depends on the configuration alone. Spectra are made in parts, each written by rename
+    into the folder ``<output>.parts``, and put together at the end: a run that was killed goes on without a spectrum
+    lost or doubled. A spectrum that the synthesiser cannot make is left out, with its place and the reason in the
+    dataset ``failed``.
+
+    Parameters
+    ----------
+    config
+        TOML file or mapping: see `GridConfig`.
+    output
+        File (HDF5).
+    workers
+        Processes.
+    resume
+        Go on from the parts of a run of the same configuration.
+    append
+        Go on from a finished file of the same configuration, to a larger number.
+    overwrite
+        Replace what is there.
+    tell
+        Called with the share that is done and a line of progress.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ReadError, BayneError
+        What is wrong with the configuration or its files; a run or file of another configuration is in the way; a
+        worker was killed, or the disk is full: the parts are kept.
+    FileExistsError
+        The file is there and neither `append` nor `overwrite` is given.
+    """
+    settings, output = read_grid_config(config), Path(output)
+    if output.exists() and not (append or overwrite):
+        raise FileExistsError(f"{output} exists; pass overwrite=True to replace it, or append=True to go on from it")
+    if workers < 1:
+        raise BayneError(f"workers = {workers}; give 1 or more")
+    known = _known(output, settings) if append and output.exists() else set()
+    _begin(settings)
+    assert _maker is not None
+    parts = _folder(output, settings, resume, overwrite)
+    known |= {place for path in sorted(parts.glob("part-*.npz")) for place in _places(path)}
+    rows = [row for row in _maker.rows() if row.place not in known]
+    done, total = settings.number - len(rows), settings.number
+    tell(done / total, f"{done} of {total} spectra are there" if done else f"{total} spectra")
+    jobs = [(rows[i : i + PART], parts / f"part-{rows[i].place:08d}.npz") for i in range(0, len(rows), PART)]
+    try:
+        for count, failed in _run(jobs, settings, workers):
+            done += count
+            tell(done / total, f"{done} of {total} spectra" + "".join(f"; {reason}" for reason in failed))
+        _assemble(output, parts, settings, np.concatenate(_maker.wavelength), append and output.exists())
+    except BrokenProcessPool:
+        raise BayneError(
+            f"a worker was killed, for want of memory perhaps; {done} spectra are kept in {parts}: go on with resume"
+        ) from None
+    except OSError as error:
+        raise BayneError(f"{error}; {done} spectra are kept in {parts}: go on with resume") from error
+    shutil.rmtree(parts)
+    return output
+
+
+def _run(jobs: list[tuple[list[Row], Path]], settings: GridConfig, workers: int) -> Iterator[tuple[int, list[str]]]:
+    """Make parts; yields how many spectra each had and what failed, as they end."""
+    pool: Executor
+    if workers == 1:
+        pool = ThreadPoolExecutor(1)
+    else:
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(settings,))
+    try:
+        waiting = {pool.submit(_make, *job): len(job[0]) for job in jobs}
+        for future in as_completed(waiting):
+            yield waiting[future], future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _folder(output: Path, settings: GridConfig, resume: bool, overwrite: bool) -> Path:
+    """Folder of the parts, whose ``configuration.json`` says what they are parts of."""
+    parts = output.with_name(output.name + ".parts")
+    note = parts / "configuration.json"
+    if parts.exists() and overwrite and not resume:
+        shutil.rmtree(parts)
+    if parts.exists():
+        if not resume:
+            raise BayneError(f"{parts} has parts of an unfinished run: go on with resume, or overwrite it")
+        _same(note.read_text(encoding="utf-8") if note.exists() else "{}", settings, parts)
+    parts.mkdir(parents=True, exist_ok=True)
+    with replacing(note) as part:
+        part.write_text(settings.identity(), encoding="utf-8")
+    return parts
+
+
+def _same(found: str, settings: GridConfig, where: Path) -> None:
+    """Raise where a run or a file is of another configuration; says what differs."""
+    theirs, ours = json.loads(found), json.loads(settings.identity())
+    for key, value in ours.items():
+        if theirs.get(key) != value:
+            raise BayneError(f"{where} is of another configuration: {key} was {theirs.get(key)}, now it is {value}")
+
+
+def _places(path: Path) -> list[int]:
+    """Places of the spectra of a part, made or failed."""
+    with np.load(path) as part:
+        return [*map(int, part["place"]), *map(int, json.loads(str(part["failed"])))]
+
+
+def _known(output: Path, settings: GridConfig) -> set[int]:
+    """Places of the spectra that a file has or could not have."""
+    with h5py.File(output) as file:
+        if "configuration" not in file.attrs or "index" not in file:
+            raise ReadError(f"{output}: not a grid that bayne made: it does not say how to go on")
+        _same(str(file.attrs["configuration"]), settings, output)
+        if len(file["index"]) > settings.number:
+            raise BayneError(f"{output} has {len(file['index'])} spectra already, more than number = {settings.number}")
+        return {*map(int, file["index"][:]), *map(int, json.loads(str(file.attrs["failed"])))}
+
+
+def _assemble(output: Path, parts: Path, settings: GridConfig, wavelength: FloatArray, append: bool) -> None:
+    """The grid file, of its parts and of what the file had before."""
+    segment = np.concatenate(
+        [np.full(w.size, i) for i, w in enumerate(output_windows(settings.windows, settings.step_kms))]
+    )
+    failed: dict[str, str] = {}
+    with replacing(output) as path, h5py.File(path, "w") as file:
+        sizes = {"labels": len(settings.labels), "flux": wavelength.size}
+        kinds = {"labels": np.float64, "flux": np.uint16}
+        for name, size in sizes.items():
+            file.create_dataset(
+                name, (0, size), kinds[name], maxshape=(None, size), chunks=(PART, size), compression="gzip"
+            )
+        file.create_dataset("index", (0,), np.int64, maxshape=(None,))
+
+        def add(place: np.ndarray, labels: FloatArray, flux: np.ndarray) -> None:
+            start, new = len(file["index"]), ~np.isin(place, file["index"][:])  # parts of a run killed at its very end
+            for name, values in (("index", place[new]), ("labels", labels[new]), ("flux", flux[new])):
+                file[name].resize(start + len(values), axis=0)
+                file[name][start:] = values
+
+        if append:
+            with h5py.File(output) as old:
+                failed |= json.loads(str(old.attrs["failed"]))
+                for i in range(0, len(old["index"]), 1000):
+                    some = slice(i, i + 1000)
+                    add(old["index"][some], old["labels"][some], old["flux"][some])
+        for written in sorted(parts.glob("part-*.npz")):
+            with np.load(written) as part:
+                failed |= json.loads(str(part["failed"]))
+                add(part["place"], part["labels"], part["flux"])
+        if not len(file["index"]):
+            raise BayneError("no spectrum could be made: " + "; ".join(list(failed.values())[:3]))
+        file["wavelength"], file["segment"] = wavelength, segment
+        file["wavelength"].attrs["medium"] = "vacuum"
+        file["flux"].attrs["scale"] = SCALE
+        file["labels"].attrs["names"] = list(settings.labels)
+        file["labels"].attrs["units"] = [unit(name) for name in settings.labels]
+        file.attrs.update(
+            resolution=settings.resolution,
+            solar_scale=settings.solar_scale,
+            synthesis=f"{settings.synthesiser}, Bayne {version('bayne')}",
+            atmospheres=Path(settings.atmospheres).name,
+            linelist=Path(settings.linelist).name,
+            created=datetime.now(UTC).date().isoformat(),
+            license="that of the line list and the model atmospheres",
+            configuration=settings.identity(),
+            failed=json.dumps(failed),
+        )

@@ -1,0 +1,98 @@
+"""Line lists: reading files of several formats into the arrays that the synthesis takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import BayneError, ReadError, did_you_mean
+from . import korg_lines, vald
+from .transitions import LineList, assemble
+
+__all__ = ["LineList", "Reader", "assemble", "format_names", "read_linelist", "register"]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How one format of line lists is recognised and read.
+
+    Parameters
+    ----------
+    description
+        One line for people.
+    recognise
+        Whether a file has this format, from its content: ``recognise(path)``.
+    read
+        ``read(path, medium)``, with ``"air"``, ``"vacuum"`` or, where the caller did not say, None; raises `ReadError`
+        when the file contradicts the medium, or needs and lacks it. `assemble` makes the result.
+    """
+
+    description: str
+    recognise: Callable[[Path], bool]
+    read: Callable[[Path, str | None], LineList]
+
+
+_READERS = {
+    "vald": Reader("VALD3, extract all, element or stellar, short or long", vald.recognise, vald.read),
+    "korg": Reader("HDF5 of Korg", korg_lines.recognise, korg_lines.read),
+}
+
+
+def register(name: str, reader: Reader) -> None:
+    """Add a format.
+
+    Raises
+    ------
+    BayneError
+        The name is taken.
+    """
+    if name in _READERS:
+        raise BayneError(f"a format of line lists named {name!r} is registered already")
+    _READERS[name] = reader
+
+
+def format_names() -> list[str]:
+    """Names that ``format=`` accepts."""
+    return sorted(_READERS)
+
+
+def read_linelist(path: str | Path, *, format: str | None = None, medium: str | None = None) -> LineList:
+    """Read a line list.
+
+    Parameters
+    ----------
+    path
+        The file.
+    format
+        One of `format_names`; None recognises it by its content.
+    medium
+        ``"air"`` or ``"vacuum"``: of the wavelengths in the file, needed where it does not say.
+
+    Returns
+    -------
+    LineList
+        In vacuum; air wavelengths are converted by `bayne.spectrum.air_to_vacuum`.
+
+    Raises
+    ------
+    ReadError
+        The file is missing, has no known format, contradicts `medium` or cannot be understood: says where and why.
+    BayneError
+        `format` or `medium` is none.
+    """
+    path = Path(path)
+    if medium not in (None, "air", "vacuum"):
+        raise BayneError(f"medium {medium!r}: say 'vacuum' or 'air'")
+    if format is not None and format not in _READERS:
+        raise BayneError(f"unknown format {format!r} of line lists. {did_you_mean(format, _READERS)}")
+    if not path.is_file():
+        raise ReadError(f"{path}: no such file")
+    names = [format] if format else [name for name, reader in _READERS.items() if reader.recognise(path)]
+    if not names:
+        known = "; ".join(f"{name!r} ({reader.description})" for name, reader in _READERS.items())
+        raise ReadError(f"{path}: the format of this line list is not known. Known: {known}")
+    try:
+        return _READERS[names[0]].read(path, medium)
+    except BayneError as error:
+        raise ReadError(f"{path}: {error}") from error

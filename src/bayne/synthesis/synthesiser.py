@@ -1,0 +1,118 @@
+"""What makes spectra: one contract for the synthesiser of the package and for others."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+from typing import ClassVar, TypeVar
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.ndimage import convolve1d
+
+from ..errors import BayneError, did_you_mean
+from ..spectrum import C_KMS, FWHM_PER_SIGMA, FloatArray
+from .atmosphere import Atmosphere
+from .linelist import LineList
+
+#: Pixels of the synthesis (km/s): three per Doppler width of an iron line at 4,000 K without microturbulence.
+FINE_KMS = 0.75
+
+#: Synthesised beyond the ends of every window, in standard deviations of the kernel that takes a spectrum to its
+#: resolution; the kernel ends there.
+REACH = 6.0
+
+
+class Synthesiser(abc.ABC):
+    """Spectra of one line list over fixed wavelengths. To add one: subclass, decorate with `register`, import it.
+
+    Parameters
+    ----------
+    lines
+        All lines that may matter.
+    wavelength
+        (w,) vacuum Å, in windows uniform in ln λ: see `fine_windows`.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, lines: LineList, wavelength: Sequence[FloatArray]) -> None:
+        self.lines, self.windows = lines, list(wavelength)
+
+    @abc.abstractmethod
+    def synthesise(self, atmosphere: Atmosphere, abundance: FloatArray, vmic: float) -> tuple[FloatArray, FloatArray]:
+        """Flux of a star's surface and its continuum (w,) at the wavelengths of all windows, erg/s/cm²/Å.
+
+        Parameters
+        ----------
+        atmosphere
+            The model.
+        abundance
+            (93,) atoms per hydrogen atom by atomic number.
+        vmic
+            Microturbulence (km/s).
+        """
+
+
+S = TypeVar("S", bound=type[Synthesiser])
+_SYNTHESISERS: dict[str, Callable[..., Synthesiser]] = {}
+
+
+def register(cls: S) -> S:
+    """Class decorator: make a synthesiser known by its name."""
+    _SYNTHESISERS[cls.name] = cls
+    return cls
+
+
+def synthesiser(name: str) -> Callable[..., Synthesiser]:
+    """The class of this name.
+
+    Raises
+    ------
+    BayneError
+        It is not registered.
+    """
+    if name not in _SYNTHESISERS:
+        raise BayneError(f"synthesiser {name!r}. {did_you_mean(name, _SYNTHESISERS)}")
+    return _SYNTHESISERS[name]
+
+
+def fine_windows(windows: Sequence[tuple[float, float]], resolution: float) -> list[FloatArray]:
+    """Wavelengths of the synthesis: those of the windows and as much more as the kernel to `resolution` needs."""
+    reach = REACH / (resolution * FWHM_PER_SIGMA)
+    step = FINE_KMS / C_KMS
+    return [np.exp(np.arange(np.log(low) - reach, np.log(high) + reach + step, step)) for low, high in windows]
+
+
+def output_windows(windows: Sequence[tuple[float, float]], step_kms: float) -> list[FloatArray]:
+    """Pixels of a grid: every `step_kms` from the beginning of each window."""
+    return [np.exp(np.arange(np.log(low), np.log(high), step_kms / C_KMS)) for low, high in windows]
+
+
+def at_resolution(
+    flux: FloatArray, fine: Sequence[FloatArray], wavelength: Sequence[FloatArray], resolution: float
+) -> FloatArray:
+    """Spectra of a resolution on other pixels.
+
+    Parameters
+    ----------
+    flux
+        (w,) at the wavelengths of `fine`, whose steps are `FINE_KMS`.
+    fine, wavelength
+        Windows, from `fine_windows` and `output_windows`.
+    resolution
+        R = λ/FWHM of a Gaussian.
+
+    Returns
+    -------
+    array
+        (p,) at the wavelengths of `wavelength`.
+    """
+    sigma = C_KMS / resolution / FWHM_PER_SIGMA / FINE_KMS
+    offset = np.arange(-int(REACH * sigma), int(REACH * sigma) + 1)
+    kernel = np.exp(-0.5 * (offset / sigma) ** 2)
+    parts, ends = [], np.cumsum([w.size for w in fine])[:-1]
+    for own, wave, part in zip(fine, wavelength, np.split(flux, ends), strict=True):
+        smooth = convolve1d(part, kernel / kernel.sum(), mode="nearest")
+        parts.append(CubicSpline(np.log(own), smooth)(np.log(wave)))
+    return np.concatenate(parts)

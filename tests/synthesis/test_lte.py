@@ -1,0 +1,94 @@
+"""The synthesiser in JAX: solar lines, and derivatives."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bayne.precision import double
+from bayne.synthesis.abundances import abundances
+from bayne.synthesis.grey import grey_atmosphere
+from bayne.synthesis.lte import LTE, radiation
+from bayne.synthesis.models import Grey, _opacity
+from bayne.synthesis.stagger import read_stagger
+from bayne.synthesis.synthesiser import fine_windows
+from solar_lines import WIDTHS, solar_lines, widths
+
+
+@pytest.fixture(scope="module")
+def windows():
+    return fine_windows([(4785, 4815)], 50_000)
+
+
+@pytest.fixture(scope="module")
+def lte(windows):
+    return LTE(solar_lines(), windows)
+
+
+@pytest.fixture(scope="module")
+def solar():
+    return abundances({"fe_h": 0.0}, "asplund2009")
+
+
+def test_solar_equivalent_widths(lte, windows, solar, shared):
+    path = shared / "physics" / "stagger_3d_mean_optical.npz"
+    if not path.exists():
+        pytest.skip("needs the model atmospheres")
+    sun = read_stagger(path).at(5772, 4.44, 0.0)
+    flux, continuum = lte.synthesise(sun, solar, 1.0)
+    for line, found in widths(np.concatenate(windows), flux / continuum).items():
+        assert found == pytest.approx(WIDTHS[line], rel=0.15), line
+    # PySME 1.2.0, the same atmosphere, 4800 Å
+    assert continuum[np.argmin(np.abs(np.concatenate(windows) - 4800))] == pytest.approx(1.041e7, rel=0.02)
+
+
+def test_solar_equivalent_widths_without_models(lte, windows, solar):
+    """With the temperatures of the Sun's photosphere by Krishna Swamy, for those who have no grid of models."""
+    share = jnp.asarray(solar)
+    sun = grey_atmosphere(5772, 4.44, 0.0, lambda t, p: _opacity(t, p, share), relation="krishna-swamy")
+    flux, continuum = lte.synthesise(sun, solar, 1.0)
+    for line, found in widths(np.concatenate(windows), flux / continuum).items():
+        assert found == pytest.approx(WIDTHS[line], rel=0.2), line
+
+
+@double
+def test_derivatives_are_those_of_finite_differences(lte, windows, solar):
+    sun = Grey().at(5772, 4.44, 0.0)
+    (lines, wave) = lte._laid[0]
+    fixed = [jnp.asarray(v) for v in (sun.log_tau, sun.temperature, sun.pressure, solar)]
+
+    def normalised(x):
+        """Temperature scale, iron, microturbulence."""
+        log_tau, temperature, pressure, share = fixed
+        flux, continuum = radiation(
+            lines, wave, log_tau, temperature * x[0], pressure, share.at[26].multiply(jnp.exp(x[1])), x[2]
+        )
+        return flux / continuum
+
+    at, step = jnp.array([1.0, 0.0, 1.0]), jnp.array([1e-4, 1e-3, 1e-3])
+    derivatives = jax.jacfwd(normalised)(at)
+    for i in range(3):
+        move = jnp.zeros(3).at[i].set(step[i])
+        numeric = (normalised(at + move) - normalised(at - move)) / (2 * step[i])
+        scale = jnp.max(jnp.abs(numeric))
+        np.testing.assert_allclose(derivatives[:, i] / scale, numeric / scale, atol=1e-4)
+
+
+@double
+def test_many_stars_at_once_are_each_what_one_is(lte, solar):
+    sun, dwarf = Grey().at(5772, 4.44, 0.0), Grey().at(5000, 4.6, 0.0)
+    (lines, wave) = lte._laid[0]
+    columns = [
+        jnp.stack([jnp.asarray(getattr(s, n)) for s in (sun, dwarf)]) for n in ("log_tau", "temperature", "pressure")
+    ]
+    share = jnp.asarray(solar)
+    many = jax.vmap(lambda *column: radiation(lines, wave, *column, share, jnp.asarray(1.0))[0])(*columns)
+    one = radiation(lines, wave, *(column[1] for column in columns), share, jnp.asarray(1.0))[0]
+    np.testing.assert_allclose(many[1], one, rtol=1e-8)
+
+
+def test_lines_that_show_nowhere_are_left_out(windows):
+    strong = solar_lines()
+    weak = type(strong)(**{**vars(strong), "log_gf": strong.log_gf - 8.0})
+    (lines, _) = LTE(weak, windows)._laid[0]
+    assert lines.data.energy.size == 1  # what fills up the tasks

@@ -59,7 +59,7 @@ def picture(spectra: dict[tuple[str, str], tuple[np.ndarray, np.ndarray, np.ndar
         shown = np.abs(wave - middle) < 12
         axis.plot(wave[shown], theirs[shown], color="0.6", lw=2.2, label="PySME")
         axis.plot(wave[shown], ours[shown], color="C0", lw=0.9, label="lte")
-        axis.plot(wave[shown], ours[shown] - theirs[shown] - 0.12, color="C3", lw=0.8, label="difference - 0.12")
+        axis.plot(wave[shown], 10 * (ours[shown] - theirs[shown]) - 0.12, color="C3", lw=0.8, label="10 x difference")
         axis.set_title(f"{star}, {window}", fontsize=10)
         axis.set_ylim(-0.25, 1.05)
     for axis in axes[-1]:

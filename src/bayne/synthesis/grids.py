@@ -21,6 +21,7 @@ from ..errors import BayneError, ReadError
 from ..files import replacing
 from ..labels import unit
 from ..spectrum import FloatArray
+from . import lte, pysme  # noqa: F401  (which register themselves)
 from .abundances import ATMOSPHERE, abundances
 from .atmosphere import Atmosphere
 from .grid_config import GridConfig, read_grid_config

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import jax
 import pytest
 
 ROOT = Path(__file__).parents[1]
+
+#: Memory maps of a process beyond which compiled functions are forgotten. XLA makes about nine for each function on a
+#: CPU, and aborts where Linux allows no more (vm.max_map_count, 65,530).
+MANY_MAPS = 25_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_compiled_functions() -> Iterator[None]:
+    """Forget compiled functions before they are too many for one process."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and len(maps.read_bytes().splitlines()) > MANY_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

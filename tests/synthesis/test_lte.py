@@ -54,14 +54,14 @@ def test_solar_equivalent_widths_without_models(lte, windows, solar):
 @double
 def test_derivatives_are_those_of_finite_differences(lte, windows, solar):
     sun = Grey().at(5772, 4.44, 0.0)
-    (lines, wave) = lte._laid[0]
+    window = lte.laid[0]
     fixed = [jnp.asarray(v) for v in (sun.log_tau, sun.temperature, sun.pressure, solar)]
 
     def normalised(x):
         """Temperature scale, iron, microturbulence."""
         log_tau, temperature, pressure, share = fixed
         flux, continuum = radiation(
-            lines, wave, log_tau, temperature * x[0], pressure, share.at[26].multiply(jnp.exp(x[1])), x[2]
+            *window, log_tau, temperature * x[0], pressure, share.at[26].multiply(jnp.exp(x[1])), x[2]
         )
         return flux / continuum
 
@@ -77,18 +77,18 @@ def test_derivatives_are_those_of_finite_differences(lte, windows, solar):
 @double
 def test_many_stars_at_once_are_each_what_one_is(lte, solar):
     sun, dwarf = Grey().at(5772, 4.44, 0.0), Grey().at(5000, 4.6, 0.0)
-    (lines, wave) = lte._laid[0]
+    window = lte.laid[0]
     columns = [
         jnp.stack([jnp.asarray(getattr(s, n)) for s in (sun, dwarf)]) for n in ("log_tau", "temperature", "pressure")
     ]
     share = jnp.asarray(solar)
-    many = jax.vmap(lambda *column: radiation(lines, wave, *column, share, jnp.asarray(1.0))[0])(*columns)
-    one = radiation(lines, wave, *(column[1] for column in columns), share, jnp.asarray(1.0))[0]
+    many = jax.vmap(lambda *column: radiation(*window, *column, share, jnp.asarray(1.0))[0])(*columns)
+    one = radiation(*window, *(column[1] for column in columns), share, jnp.asarray(1.0))[0]
     np.testing.assert_allclose(many[1], one, rtol=1e-8)
 
 
 def test_lines_that_show_nowhere_are_left_out(windows):
     strong = solar_lines()
     weak = type(strong)(**{**vars(strong), "log_gf": strong.log_gf - 8.0})
-    (lines, _) = LTE(weak, windows)._laid[0]
+    _, lines, _ = LTE(weak, windows).laid[0]
     assert lines.data.energy.size == 1  # what fills up the tasks

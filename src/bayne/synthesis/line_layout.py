@@ -26,8 +26,9 @@ _BOHR = 5.29177210903e-9  # cm: CODATA 2018
 #: Doppler widths that is further out.
 CORE_WIDTHS, CORE_TEMPERATURE = 4.5, 8000.0
 
-#: Cores are computed in windows of 8, 16, 32, ... pixels, so many lines at a time.
-SMALLEST, TOGETHER = 8, 16
+#: Cores are computed in windows of 8, 16, 32, ... pixels, so many lines at a time. With more of them it takes longer to
+#: compile, and is no faster.
+SMALLEST, TOGETHER = 8, 4
 
 #: Pixels of a block and lines of a task: of wings, of blends.
 WING, BLEND = (256, 64), (64, 128)

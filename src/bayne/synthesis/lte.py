@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 import jax
@@ -16,6 +17,7 @@ from .abundances import abundances
 from .atmosphere import Atmosphere, integrate
 from .continuum import continuum
 from .gas import SPECIES, equilibrium
+from .hydrogen import HydrogenLine, hydrogen_lines, hydrogen_opacity
 from .line_layout import LineData, Lines, line_data, prepare
 from .line_opacity import line_opacity, line_reach
 from .linelist import LineList
@@ -35,8 +37,8 @@ VMIC, CHUNK = 2.5, 20_000
 class LTE(Synthesiser):
     """Local thermodynamic equilibrium, plane-parallel, scattering in the continuum taken for absorption.
 
-    Lines of species that the equation of state does not know are left out, and lines that show in no star. Lines of
-    hydrogen are not in: their wings reach some 50 Å from the centres of H alpha and H beta in a star like the Sun.
+    Lines of species that the equation of state does not know are left out, and lines that show in no star; lines of
+    hydrogen are added.
     """
 
     name: ClassVar[str] = "lte"
@@ -45,7 +47,10 @@ class LTE(Synthesiser):
     def __init__(self, lines: LineList, wavelength: Sequence[FloatArray]) -> None:
         super().__init__(lines.of(SPECIES), wavelength)
         reach = _reach(self.lines)
-        self._laid = [(prepare(self.lines, wave, reach, vmic=VMIC), jnp.asarray(wave)) for wave in self.windows]
+        self.laid = [
+            (hydrogen_lines(wave[0], wave[-1]), prepare(self.lines, wave, reach, vmic=VMIC), jnp.asarray(wave))
+            for wave in self.windows
+        ]
 
     @double
     def synthesise(self, atmosphere: Atmosphere, abundance: FloatArray, vmic: float) -> tuple[FloatArray, FloatArray]:
@@ -55,15 +60,15 @@ class LTE(Synthesiser):
         )
         log_tau = optical_depth(atmosphere, share)
         parts = [
-            radiation(lines, wave, log_tau, temperature, pressure, share, jnp.asarray(float(vmic)))
-            for lines, wave in self._laid
+            radiation(*window, log_tau, temperature, pressure, share, jnp.asarray(float(vmic))) for window in self.laid
         ]
         flux, without = (np.concatenate([np.asarray(part[i]) for part in parts]) for i in (0, 1))
         return flux, without
 
 
-@jax.jit
+@partial(jax.jit, static_argnums=0)
 def radiation(
+    hydrogen: tuple[HydrogenLine, ...],
     lines: Lines,
     wavelength: jax.Array,
     log_tau: jax.Array,
@@ -76,6 +81,8 @@ def radiation(
 
     Parameters
     ----------
+    hydrogen
+        From `hydrogen_lines`.
     lines, wavelength
         From `prepare`, and the (w,) vacuum Å that it was given.
     log_tau, temperature, pressure
@@ -88,7 +95,7 @@ def radiation(
     gas = equilibrium(temperature, pressure, abundance)
     absorption, scattering = continuum(gas, wavelength)
     at_reference = sum(continuum(gas, jnp.full(1, REFERENCE)))[0]
-    own = line_opacity(gas, lines, vmic, wavelength)
+    own = line_opacity(gas, lines, vmic, wavelength) + hydrogen_opacity(gas, wavelength, vmic, hydrogen)
     with_lines, without = (
         emergent_flux(wavelength, log_tau, at_reference, extinction, None, temperature)
         for extinction in (absorption + scattering + own, absorption + scattering)

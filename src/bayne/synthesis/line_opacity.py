@@ -135,6 +135,12 @@ def line_reach(
     return jnp.max(jnp.where(ratio > 1, jnp.maximum(core, wing), 0.0) * speed, axis=1) / 1e5
 
 
+#: Adding to a few rows of an array, from one row on. As a scatter, and not as a slice that is replaced, its transpose
+#: touches these rows only.
+_ROWS = jax.lax.ScatterDimensionNumbers((0, 1), (), (0,))
+_ONE_PLACE = {"indices_are_sorted": True, "unique_indices": True, "mode": "promise_in_bounds"}
+
+
 class _Layers(NamedTuple):
     """What lines need to know of a gas: (d,), but `population` (s, d), number densities over partition functions."""
 
@@ -201,8 +207,7 @@ def _cores(layers: _Layers, lines: Lines, cores: Cores, grid: _Grid) -> jax.Arra
         profile = voigt(_damping(layers, data, speed)[:, None], distance[..., None] * (_C / speed)[:, None])
         profile = inside[..., None] * _amplitude(layers, data, speed)[:, None] * profile
         for k in range(TOGETHER):
-            here = jax.lax.dynamic_slice_in_dim(total, first[k], size) + profile[k]
-            total = jax.lax.dynamic_update_slice_in_dim(total, here, first[k], 0)
+            total = jax.lax.scatter_add(total, first[k, None], profile[k], _ROWS, **_ONE_PLACE)
         return total, None
 
     # A window can begin one window before the grid and end one after it.
@@ -218,8 +223,7 @@ def _blocks(
     """(pixels or a few more, d) sum of what `piece(block, lines)`, (size, d), makes of each task."""
 
     def add(total: jax.Array, task: Tasks) -> tuple[jax.Array, None]:
-        here = jax.lax.dynamic_index_in_dim(total, task.block, keepdims=False) + piece(task.block, task.line)
-        return jax.lax.dynamic_update_index_in_dim(total, here, task.block, 0), None
+        return total.at[task.block].add(piece(task.block, task.line), **_ONE_PLACE), None
 
     empty = jnp.zeros((-(-pixels // size), size, depths))
     total, _ = jax.lax.scan(jax.checkpoint(add, prevent_cse=False), empty, plan)

@@ -3,9 +3,9 @@
 Every line is a Voigt profile. What is computed, and how, depends on the distance from the line's centre:
 
 - *cores*, a few Doppler widths on either side: the Voigt function, for every line, pixel and depth;
-- *wings*, from there to the line's own reach: the asymptotic series of the Voigt function in powers of the inverse
-  distance. Each term is a product of what depends on the distance and what depends on the depth, so that the sum over
-  lines is a product of matrices;
+- *wings*, from there to the line's own reach: a polynomial in the inverse square of the distance. Each term is a
+  product of what depends on the distance and what depends on the depth, so that the sum over lines is a product of
+  matrices;
 - *blends*, the lines of a species that has many (TiO): all have the profile of that species at that depth, so that
   their strengths are put on the grid with weights of a spline, and the sum is convolved with the profile.
 """
@@ -138,7 +138,6 @@ def line_reach(
 #: Adding to a few rows of an array, from one row on. As a scatter, and not as a slice that is replaced, its transpose
 #: touches these rows only.
 _ROWS = jax.lax.ScatterDimensionNumbers((0, 1), (), (0,))
-_ONE_PLACE = {"indices_are_sorted": True, "unique_indices": True, "mode": "promise_in_bounds"}
 
 
 class _Layers(NamedTuple):
@@ -207,7 +206,7 @@ def _cores(layers: _Layers, lines: Lines, cores: Cores, grid: _Grid) -> jax.Arra
         profile = voigt(_damping(layers, data, speed)[:, None], distance[..., None] * (_C / speed)[:, None])
         profile = inside[..., None] * _amplitude(layers, data, speed)[:, None] * profile
         for k in range(TOGETHER):
-            total = jax.lax.scatter_add(total, first[k, None], profile[k], _ROWS, **_ONE_PLACE)
+            total = jax.lax.scatter_add(total, first[k, None], profile[k], _ROWS, mode="promise_in_bounds")
         return total, None
 
     # A window can begin one window before the grid and end one after it.
@@ -223,7 +222,7 @@ def _blocks(
     """(pixels or a few more, d) sum of what `piece(block, lines)`, (size, d), makes of each task."""
 
     def add(total: jax.Array, task: Tasks) -> tuple[jax.Array, None]:
-        return total.at[task.block].add(piece(task.block, task.line), **_ONE_PLACE), None
+        return total.at[task.block].add(piece(task.block, task.line), mode="promise_in_bounds"), None
 
     empty = jnp.zeros((-(-pixels // size), size, depths))
     total, _ = jax.lax.scan(jax.checkpoint(add, prevent_cse=False), empty, plan)

@@ -1,10 +1,14 @@
-"""Files written by rename: whole, or as they were before."""
+"""Files written by rename: whole, or as they were before; and TOML read."""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from .errors import ReadError
 
 
 @contextmanager
@@ -25,3 +29,19 @@ def replacing(path: Path, overwrite: bool = True) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The table of a configuration file.
+
+    Raises
+    ------
+    ReadError
+        The file is missing or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ReadError(f"{path}: no such configuration") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise ReadError(f"{path}: not TOML ({error})") from None

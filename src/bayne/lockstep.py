@@ -182,9 +182,16 @@ def _together(course: Callable[..., Any], side_by_side: int) -> Callable[[Sequen
 
 
 def _side_by_side(request: _Request, device: jax.Device, width: int) -> int:
-    """How many stars fit into a device's memory beside each other, by what the compiler says that one takes."""
+    """How many stars fit into a device's memory beside each other."""
     room = (device.memory_stats() or {}).get("bytes_limit")
     if room is None:
         return width
-    one: Any = jax.jit(request.course).lower(request.shared, request.own).compile().memory_analysis()
-    return int(np.clip(MEMORY * room // (one.temp_size_in_bytes + one.output_size_in_bytes + 1), 1, width))
+    shared, own = (tuple(map(jax.typeof, values)) for values in (request.shared, request.own))
+    return int(np.clip(MEMORY * room // _bytes_of_one(request.course, shared, own), 1, width))
+
+
+@functools.lru_cache(maxsize=256)
+def _bytes_of_one(course: Callable[..., Any], shared: Sequence[Any], own: Sequence[Any]) -> int:
+    """What the compiler says that one star takes."""
+    one: Any = jax.jit(course).lower(shared, own).compile().memory_analysis()
+    return int(one.temp_size_in_bytes + one.output_size_in_bytes + 1)

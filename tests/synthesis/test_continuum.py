@@ -7,6 +7,7 @@ import pytest
 
 from bayne.precision import double
 from bayne.synthesis import hydrogen_continuum as hydrogen
+from bayne.synthesis.constants import LIGHT
 from bayne.synthesis.continuum import continuum
 from bayne.synthesis.gas import equilibrium, row
 from bayne.synthesis.metal_continuum import iron
@@ -116,7 +117,7 @@ def test_free_free_gaunt_factor_is_van_hoofs():
 
 def test_free_free_constant_is_that_of_the_textbook():
     # Rybicki & Lightman (1979), eq. 5.18b: 3.7e8 in frequency; with more digits, 3.692e8.
-    assert pytest.approx(3.692e8, rel=1e-3) == hydrogen.KRAMERS * hydrogen.LIGHT**3
+    assert pytest.approx(3.692e8, rel=1e-3) == hydrogen.KRAMERS * LIGHT**3
 
 
 def test_h2_plus_agrees_with_stancil():

@@ -154,13 +154,6 @@ def test_which_lines_reach_a_window():
     assert H_BETA in hydrogen_lines(4718, 4903)
 
 
-@double
-def test_the_lines_are_found_from_the_wavelengths():
-    wave, one = jnp.asarray(H_ALPHA.wavelength + DISTANCES), gas(6000.0, 1e13, 1e17)
-    found = jax.jit(lambda one: hydrogen.hydrogen_opacity(one, wave, 1.0))(one)
-    np.testing.assert_allclose(found, hydrogen_opacity(one, wave, 1.0, (H_ALPHA,)), rtol=1e-12)
-
-
 def test_lines_without_profiles_are_refused_by_name():
     for n, m in ((1, 2), (2, 2), (5, 6), (2, 40)):
         with pytest.raises(BayneError, match=f"{n}-{m}.*lower levels are 2 to 4"):

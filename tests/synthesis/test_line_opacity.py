@@ -12,7 +12,8 @@ from bayne.precision import double
 from bayne.synthesis import line_layout
 from bayne.synthesis import line_opacity as module
 from bayne.synthesis.gas import SPECIES, Gas, row
-from bayne.synthesis.line_opacity import line_data, line_reach, prepare
+from bayne.synthesis.line_layout import line_data, prepare
+from bayne.synthesis.line_opacity import line_reach
 from bayne.synthesis.species import parse_species
 from bayne.synthesis.transitions import LineList
 

@@ -1,5 +1,7 @@
 """The synthesiser in JAX: solar lines, and derivatives."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from bayne.precision import double
 from bayne.synthesis.abundances import abundances
 from bayne.synthesis.grey import grey_atmosphere
-from bayne.synthesis.lte import LTE, radiation
+from bayne.synthesis.lte import LTE, log_tau_5000, radiation
 from bayne.synthesis.models import Grey, _opacity
 from bayne.synthesis.stagger import read_stagger
 from bayne.synthesis.synthesiser import fine_windows
@@ -92,3 +94,12 @@ def test_lines_that_show_nowhere_are_left_out(windows):
     weak = type(strong)(**{**vars(strong), "log_gf": strong.log_gf - 8.0})
     _, lines, _ = LTE(weak, windows).laid[0]
     assert lines.data.energy.size == 1  # what fills up the tasks
+
+
+@double
+def test_models_on_another_scale_of_depth_get_that_at_5000(solar):
+    """A grey atmosphere in hydrostatic equilibrium has the column mass P / g, which leads back to its optical depth."""
+    sun = Grey().at(5772, 4.44, 0.0)
+    other = replace(sun, scale="rosseland", log_tau=sun.log_tau + 0.3, column=sun.pressure / 10**4.44)
+    np.testing.assert_allclose(log_tau_5000(other, jnp.asarray(solar))[10:], sun.log_tau[10:], atol=0.02)
+    np.testing.assert_array_equal(log_tau_5000(sun, jnp.asarray(solar)), sun.log_tau)

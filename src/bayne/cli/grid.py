@@ -50,13 +50,13 @@ def grid(
 
 def _show(path: Path) -> None:
     """Print what the file holds."""
-    import json
-
     import h5py
+
+    from ..synthesis.grids import failures
 
     out = console()
     with h5py.File(path) as file:
-        failed = json.loads(file.attrs["failed"])
+        failed = failures(file)
         rows, pixels = file["flux"].shape
     out.print(f"{rows} spectra of {pixels} pixels" + (f"; {len(failed)} could not be made" if failed else ""))
     for place, reason in list(failed.items())[:5]:

@@ -13,9 +13,7 @@ from ..errors import BayneError
 from ..precision import double
 from ..spectrum import FloatArray
 from .atmosphere import Atmosphere, integrate, register
-
-#: Boltzmann's constant, erg/K (exact, SI).
-BOLTZMANN = 1.380649e-16
+from .constants import BOLTZMANN
 
 #: Solar log eps(Fe), H = 12 (Asplund et al. 2009, ARA&A 47, 481), and how far the solar iron of a model may be from it:
 #: 7.67 (Anders & Grevesse 1989) to 7.45 were in use.

@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..precision import double
-from .gas import BOLTZMANN, Gas, row
+from .constants import BOLTZMANN, HC_K
+from .gas import Gas, row
 from .hydrogen_continuum import (
-    HC_K,
     HYDROGEN_LENGTH,
     LEVELS,
     THOMSON,

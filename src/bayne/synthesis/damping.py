@@ -5,25 +5,21 @@ All are full widths at half maximum in angular frequency: a line of width γ has
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gamma as gamma_function
 
 from ..errors import BayneError
 from ..spectrum import FloatArray
+from .constants import BOHR, BOLTZMANN, CHARGE, DALTON, HC_EV, PLANCK
 from .partition import table
 from .species import MASSES, Species
 
-# CODATA 2018, cgs.
-BOLTZMANN = 1.380649e-16
-DALTON = 1.66053906660e-24
-#: e²/ħ in cm/s: the fine-structure constant times the speed of light.
-SPEED_OF_ATOMIC_ELECTRON = 2.18769126364e8
-BOHR_RADIUS = 5.29177210903e-9
+#: e²/ħ in cm/s.
+SPEED_OF_ATOMIC_ELECTRON = 2 * np.pi * CHARGE**2 / PLANCK
 RYDBERG_EV = 13.605693122994
-#: h c in eV Å.
-PHOTON_EV = 12398.41984332
 
 #: Temperature in K to which the constants per perturber belong.
 REFERENCE_TEMPERATURE = 1e4
@@ -122,6 +118,26 @@ def complete(
     )
 
 
+def collision_width(sigma: Any, alpha: Any, temperature: Any, inverse_mass: Any) -> Any:
+    """Half width at half maximum, rad/s per perturber in cm^3, by the theory of Anstee, Barklem & O'Mara.
+
+    (4/π)^(α/2) Γ(2 - α/2) v0 σ (v/v0)^(1 - α), v0 = 10 km/s, v = (8kT / πμ)^(1/2) (Anstee & O'Mara 1995, MNRAS 276,
+    859; Barklem, Piskunov & O'Mara 2000, A&AS 142, 467, eq. 1). Arrays of NumPy or JAX that go together.
+
+    Parameters
+    ----------
+    sigma, alpha
+        Cross section in squared Bohr radii at v0, and exponent of the velocity.
+    temperature
+        K.
+    inverse_mass
+        1/μ of the absorber and the perturber, per u.
+    """
+    factor = (4 / np.pi) ** (alpha / 2) * gamma_function(2 - alpha / 2) * 1e6 * BOHR**2 * sigma
+    velocity = (8 * BOLTZMANN * temperature / (np.pi * DALTON) * inverse_mass) ** 0.5 / 1e6
+    return factor * velocity ** (1 - alpha)
+
+
 def classical_width(wavelength: FloatArray) -> FloatArray:
     """(n,) radiative width in s^-1 of classical oscillators: 8π²e² / (3 m c λ²) = 0.22234 / λ² with λ in cm.
 
@@ -156,7 +172,7 @@ def unsold_width(
     atomic, charge, upper, lower = _levels(wavelength, species, kind, energy)
     upper = np.where(upper > lower, upper, 2 * lower)  # a level above the limit, with an assumed n*
     radii = 2.5 * (upper**2 - lower**2) / charge**2
-    c6 = SPEED_OF_ATOMIC_ELECTRON * 4.5 * BOHR_RADIUS**5 * radii
+    c6 = SPEED_OF_ATOMIC_ELECTRON * 4.5 * BOHR**5 * radii
     mass = np.array([one.mass for one in species])[kind]
     reduced = DALTON * mass * MASSES[1] / (mass + MASSES[1])
     velocity = np.sqrt(8 * BOLTZMANN * REFERENCE_TEMPERATURE / (np.pi * reduced))
@@ -176,7 +192,7 @@ def _levels(
         bound = binding > 0
         return np.where(bound, np.minimum(RYDBERG_EV * charge**2 / np.where(bound, binding, 1.0), LARGEST), ABOVE_LIMIT)
 
-    return atomic, charge, square(energy + PHOTON_EV / wavelength), square(energy)
+    return atomic, charge, square(energy + HC_EV / wavelength), square(energy)
 
 
 def _ionisation_energy(species: Species) -> float:

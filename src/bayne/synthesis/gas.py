@@ -11,14 +11,9 @@ import numpy as np
 
 from ..errors import BayneError
 from ..precision import double
-from .partition import BOLTZMANN_EV, partition_functions, table
+from .constants import BOLTZMANN, BOLTZMANN_EV, DALTON, ELECTRON, PLANCK
+from .partition import partition_functions, table
 from .species import MASSES, Species
-
-# CODATA 2018 (Tiesinga et al. 2021, Rev. Mod. Phys. 93, 025010), cgs; the first two are exact.
-BOLTZMANN = 1.380649e-16
-PLANCK = 6.62607015e-27
-DALTON = 1.66053906660e-24
-ELECTRON = 9.1093837015e-28
 
 #: All that the equation of state knows: the elements H to U, neutral, once and twice ionised; H-; molecules.
 SPECIES: tuple[Species, ...] = table().species

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BayneError, ReadError, did_you_mean
+from ..files import read_toml
 from ..spectrum import FloatArray
 from .abundances import ATMOSPHERE, element_of
 from .species import SOLAR
@@ -115,14 +115,10 @@ class GridConfig:
                     "observed gets a column of one value"
                 )
         try:
-            found = np.array(
-                [
-                    np.asarray(table[name].filled(np.nan) if hasattr(table[name], "filled") else table[name], float)
-                    for name in self.labels
-                ]
-            ).T
+            columns = [np.ma.filled(np.ma.array(table[name], dtype=np.float64), np.nan) for name in self.labels]
         except ValueError as error:
             raise ReadError(f"{self.population}: {error}") from None
+        found = np.stack(columns, axis=1)
         bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
         if bad.size or not len(found):
             raise ReadError(
@@ -147,12 +143,7 @@ def read_grid_config(source: str | Path | Mapping[str, Any]) -> GridConfig:
     else:
         path = Path(source)
         folder, where = path.parent, str(path)
-        try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ReadError(f"{path}: no such configuration") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-            raise ReadError(f"{path}: not TOML ({error})") from None
+        table = read_toml(path)
     known = GridConfig.__dataclass_fields__
     for key in table:
         if key not in known:

@@ -141,7 +141,7 @@ def make_grid(
     Labels follow a sequence that depends on the configuration alone. Spectra are made in parts, each written by rename
     into the folder ``<output>.parts``, and put together at the end: a run that was killed goes on without a spectrum
     lost or doubled. A spectrum that the synthesiser cannot make is left out, with its place and the reason in the
-    dataset ``failed``.
+    dataset ``failed`` (JSON).
 
     Parameters
     ----------
@@ -174,11 +174,12 @@ def make_grid(
         The file is there and neither `append` nor `overwrite` is given.
     """
     settings, output = read_grid_config(config), Path(output)
+    growing = append and output.exists()
     if output.exists() and not (append or overwrite):
         raise FileExistsError(f"{output} exists; pass overwrite=True to replace it, or append=True to go on from it")
     if workers < 1:
         raise BayneError(f"workers = {workers}; give 1 or more")
-    known = _known(output, settings) if append and output.exists() else set()
+    known = _known(output, settings) if growing else set()
     _begin(settings)
     assert _maker is not None
     parts = _folder(output, settings, resume, overwrite)
@@ -191,7 +192,7 @@ def make_grid(
         for count, failed in _run(jobs, settings, workers):
             done += count
             tell(done / total, f"{done} of {total} spectra" + "".join(f"; {reason}" for reason in failed))
-        _assemble(output, parts, settings, np.concatenate(_maker.wavelength), append and output.exists())
+        _assemble(output, parts, settings, _maker.wavelength, growing)
     except BrokenProcessPool:
         raise BayneError(
             f"a worker was killed, for want of memory perhaps; {done} spectra are kept in {parts}: go on with resume"
@@ -248,6 +249,12 @@ def _places(path: Path) -> list[int]:
         return [*map(int, part["place"]), *map(int, json.loads(str(part["failed"])))]
 
 
+def failures(file: h5py.File) -> dict[str, str]:
+    """Reasons of the spectra that a grid file of ours lacks, by their places."""
+    found: dict[str, str] = json.loads(file["failed"].asstr()[()])
+    return found
+
+
 def _known(output: Path, settings: GridConfig) -> set[int]:
     """Places of the spectra that a file has or could not have."""
     with h5py.File(output) as file:
@@ -256,14 +263,12 @@ def _known(output: Path, settings: GridConfig) -> set[int]:
         _same(str(file.attrs["configuration"]), settings, output)
         if len(file["index"]) > settings.number:
             raise BayneError(f"{output} has {len(file['index'])} spectra already, more than number = {settings.number}")
-        return {*map(int, file["index"][:]), *map(int, json.loads(str(file.attrs["failed"])))}
+        return {*map(int, file["index"][:]), *map(int, failures(file))}
 
 
-def _assemble(output: Path, parts: Path, settings: GridConfig, wavelength: FloatArray, append: bool) -> None:
+def _assemble(output: Path, parts: Path, settings: GridConfig, windows: list[FloatArray], growing: bool) -> None:
     """The grid file, of its parts and of what the file had before."""
-    segment = np.concatenate(
-        [np.full(w.size, i) for i, w in enumerate(output_windows(settings.windows, settings.step_kms))]
-    )
+    wavelength = np.concatenate(windows)
     failed: dict[str, str] = {}
     with replacing(output) as path, h5py.File(path, "w") as file:
         sizes = {"labels": len(settings.labels), "flux": wavelength.size}
@@ -280,9 +285,9 @@ def _assemble(output: Path, parts: Path, settings: GridConfig, wavelength: Float
                 file[name].resize(start + len(values), axis=0)
                 file[name][start:] = values
 
-        if append:
+        if growing:
             with h5py.File(output) as old:
-                failed |= json.loads(str(old.attrs["failed"]))
+                failed |= failures(old)
                 for i in range(0, len(old["index"]), 1000):
                     some = slice(i, i + 1000)
                     add(old["index"][some], old["labels"][some], old["flux"][some])
@@ -292,7 +297,9 @@ def _assemble(output: Path, parts: Path, settings: GridConfig, wavelength: Float
                 add(part["place"], part["labels"], part["flux"])
         if not len(file["index"]):
             raise BayneError("no spectrum could be made: " + "; ".join(list(failed.values())[:3]))
-        file["wavelength"], file["segment"] = wavelength, segment
+        file["wavelength"] = wavelength
+        file["segment"] = np.repeat(np.arange(len(windows)), [w.size for w in windows])
+        file["failed"] = json.dumps(failed)
         file["wavelength"].attrs["medium"] = "vacuum"
         file["flux"].attrs["scale"] = SCALE
         file["labels"].attrs["names"] = list(settings.labels)
@@ -306,5 +313,4 @@ def _assemble(output: Path, parts: Path, settings: GridConfig, wavelength: Float
             created=datetime.now(UTC).date().isoformat(),
             license="that of the line list and the model atmospheres",
             configuration=settings.identity(),
-            failed=json.dumps(failed),
         )

@@ -20,19 +20,16 @@ from importlib.resources import files
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import gamma as gamma_function
 
 from ..errors import BayneError
 from ..precision import double, matmul
-from ..spectrum import C_KMS, FloatArray
-from .gas import BOLTZMANN, DALTON, ELECTRON, Gas, row
+from ..spectrum import FloatArray
+from .constants import BOLTZMANN, CHARGE, DALTON, ELECTRON, HC_K, LIGHT
+from .damping import collision_width
+from .gas import Gas, row
 from .species import MASSES, parse_species
 from .voigt import voigt
 
-_C = 1e5 * C_KMS  # cm/s
-_CHARGE = 4.803204712570263e-10  # statC: CODATA 2018
-_BOHR = 5.29177210903e-9  # cm: CODATA 2018
-_HC_OVER_K = 1.438776877  # cm K: CODATA 2018
 _HYDROGEN = row(parse_species("H I"))
 
 #: Levels 1 to 8, cm^-1, means over the fine structure, as in HLINOP by P. Barklem and N. Piskunov; higher ones at
@@ -139,7 +136,7 @@ def _natural_width(line: HydrogenLine) -> float:
 
     A = 8π² e² / (m_e c λ²) (g_l / g_u) f (Mihalas 1978, Stellar Atmospheres, 2nd ed., eq. 4-35 with 4-11).
     """
-    classical = 8 * np.pi**2 * _CHARGE**2 / (ELECTRON * _C)
+    classical = 8 * np.pi**2 * CHARGE**2 / (ELECTRON * LIGHT)
     rate = 0.0
     for upper in (line.lower, line.upper):
         for lower in range(1, upper):
@@ -213,10 +210,10 @@ def line_profile(line: HydrogenLine, gas: Gas, vmic: jax.Array | float, distance
     beta = jnp.maximum(jnp.abs(distance)[:, None] / unit, 1e-6)
     impact, slow = _electrons(line, temperature, electrons, beta)
     lorentz = impact * unit + (_self_broadening(line, gas) + _natural_width(line)) * (
-        1e-8 * line.wavelength**2 / (2 * np.pi * _C)
+        1e-8 * line.wavelength**2 / (2 * np.pi * LIGHT)
     )
     thermal = BOLTZMANN / (MASSES[1] * DALTON) * temperature + 0.5 * (1e5 * jnp.asarray(vmic)) ** 2
-    doppler = line.wavelength / _C * jnp.sqrt(thermal)
+    doppler = line.wavelength / LIGHT * jnp.sqrt(thermal)
     # Shielding of the ions' fields by electrons: the ratio of the mean distance of ions and the Debye length.
     shielding = jnp.clip(0.08989 * electrons ** (1 / 6) / jnp.sqrt(temperature), 0.0, _SHIELDING[-1])
     place = shielding / _SHIELDING[1]
@@ -283,26 +280,23 @@ def _exponential_integral(x: jax.Array) -> jax.Array:
 def _self_broadening(line: HydrogenLine, gas: Gas) -> jax.Array:
     """(d,) half width at half maximum by hydrogen atoms, rad/s.
 
-    Barklem, Piskunov & O'Mara (2000) for Hα, Hβ and Hγ: n_H (4/π)^(α/2) Γ(2 - α/2) v0 σ (v/v0)^(1 - α), v0 = 10 km/s.
-    Others: resonance broadening of the p states of the lower level, 1.92 π (g_1/g_n)^(1/2) n_H e² f_1n / (m_e ω_1n)
-    (Ali & Griem 1966, Phys. Rev. 144, 366), which is too small where it can be compared, by 1.5 in Hα.
+    `collision_width` for Hα, Hβ and Hγ. Others: resonance broadening of the p states of the lower level, 1.92 π
+    (g_1/g_n)^(1/2) n_H e² f_1n / (m_e ω_1n) (Ali & Griem 1966, Phys. Rev. 144, 366), which is too small where it can
+    be compared, by 1.5 in Hα.
     """
     atoms = gas.numbers[_HYDROGEN]
     if (line.lower, line.upper) in _SELF:
-        cross_section, alpha = _SELF[line.lower, line.upper]
-        speed = jnp.sqrt(16 * BOLTZMANN / (np.pi * MASSES[1] * DALTON) * gas.temperature) / 1e6
-        factor = (4 / np.pi) ** (alpha / 2) * gamma_function(2 - alpha / 2) * 1e6 * cross_section * _BOHR**2
-        return factor * speed ** (1 - alpha) * atoms
-    frequency = 2 * np.pi * _C * level_energy(line.lower)
-    return 1.92 * np.pi * 3**-0.5 * _CHARGE**2 * oscillator_strength(1, line.lower) / (ELECTRON * frequency) * atoms
+        return collision_width(*_SELF[line.lower, line.upper], gas.temperature, 2 / MASSES[1]) * atoms
+    frequency = 2 * np.pi * LIGHT * level_energy(line.lower)
+    return 1.92 * np.pi * 3**-0.5 * CHARGE**2 * oscillator_strength(1, line.lower) / (ELECTRON * frequency) * atoms
 
 
 @double
 def hydrogen_opacity(
     gas: Gas,
     wavelength: jax.Array,
-    vmic: jax.Array | float = 0.0,
-    lines: tuple[HydrogenLine, ...] | None = None,
+    vmic: jax.Array | float,
+    lines: tuple[HydrogenLine, ...],
 ) -> jax.Array:
     """Extinction coefficient of hydrogen lines.
 
@@ -315,16 +309,13 @@ def hydrogen_opacity(
     vmic
         Microturbulence, km/s.
     lines
-        Which; None takes all that reach to the wavelengths, which must then be known when a function is compiled.
+        From `hydrogen_lines`.
 
     Returns
     -------
     array
         (w, d) cm^-1, stimulated emission included.
     """
-    if lines is None:
-        known = np.asarray(wavelength)
-        lines = hydrogen_lines(float(known.min()), float(known.max()))
     total = jnp.zeros((wavelength.shape[0], gas.temperature.shape[0]))
     for line in lines:
         total = total + _line_opacity(line, gas, vmic, wavelength)
@@ -343,8 +334,8 @@ def _line_opacity(line: HydrogenLine, gas: Gas, vmic: jax.Array | float, wavelen
     shape = jnp.where(distance[:, None] < REACH, jnp.exp(matmul(kernel, profile)), 0.0)
     n = line.lower
     population = 2 * n**2 * (gas.numbers / gas.partition)[_HYDROGEN]
-    population = population * jnp.exp(-_HC_OVER_K * level_energy(n) / gas.temperature)
-    stimulated = -jnp.expm1(-_HC_OVER_K * 1e8 / (line.wavelength * gas.temperature))
+    population = population * jnp.exp(-1e-8 * HC_K * level_energy(n) / gas.temperature)
+    stimulated = -jnp.expm1(-HC_K / (line.wavelength * gas.temperature))
     # Over frequency, profiles are λ0²/c times those over wavelength; one factor 1e-8 for Å^-1 and two for λ0².
-    cross_section = np.pi * _CHARGE**2 / (ELECTRON * _C**2) * oscillator_strength(n, line.upper) * 1e-8
+    cross_section = np.pi * CHARGE**2 / (ELECTRON * LIGHT**2) * oscillator_strength(n, line.upper) * 1e-8
     return cross_section * line.wavelength**2 * population * stimulated * shape

@@ -10,14 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .gas import BOLTZMANN, ELECTRON, PLANCK
+from .constants import BOLTZMANN, BOLTZMANN_EV, CHARGE, ELECTRON, HC_K, LIGHT, PLANCK
 
-LIGHT = 2.99792458e10  # cm/s, exact
-CHARGE = 4.803204713e-10  # esu: CODATA 2018
-#: h c / k in Å K: CODATA 2018.
-HC_K = 1e8 * PLANCK * LIGHT / BOLTZMANN
-#: h c in eV Å: CODATA 2018.
-HC_EV = 12398.419843
 #: 1 / Rydberg constant, in Å: of infinite mass and of hydrogen (CODATA 2018; reduced mass m_p / (m_p + m_e)).
 RYDBERG_LENGTH = 911.2670505
 HYDROGEN_LENGTH = 911.7633421
@@ -192,7 +186,7 @@ def h2_plus(wavelength: jax.Array, temperature: jax.Array) -> jax.Array:
     log, scaled = jnp.log(frequency), 1e-15 * frequency
     factor = jnp.polyval(jnp.array([-3.1672e-3, 3.9207e-1, -1.82496e1, 3.7797e2, -3.0233e3]), log)
     energy = jnp.polyval(jnp.array([-0.01351, 0.1224, -0.4230, 1.028, -2.409, -7.342e-3]), scaled)
-    return jnp.exp(factor[:, None] - energy[:, None] / (BOLTZMANN / 1.602176634e-12 * temperature))
+    return jnp.exp(factor[:, None] - energy[:, None] / (BOLTZMANN_EV * temperature))
 
 
 def rayleigh(wavelength: jax.Array) -> jax.Array:

@@ -9,18 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import toeplitz
-from scipy.special import gamma as gamma_function
 
 from ..errors import BayneError
 from ..precision import double
 from ..spectrum import C_KMS, FloatArray
-from .gas import BOLTZMANN, DALTON, SPECIES, row
+from .constants import BOLTZMANN, DALTON
+from .damping import REFERENCE_TEMPERATURE, collision_width
+from .gas import SPECIES, row
 from .species import MASSES
 from .transitions import LineList
 
 Mask = NDArray[np.bool_]
-
-_BOHR = 5.29177210903e-9  # cm: CODATA 2018
 
 #: The Voigt function is computed up to this many Doppler widths, at this temperature, from the centre; at smaller
 #: Doppler widths that is further out.
@@ -159,11 +158,6 @@ def line_data(linelist: LineList) -> LineData:
     BayneError
         Species that the equation of state does not know, all of them named.
 
-    Notes
-    -----
-    Anstee & O'Mara (1995, MNRAS 276, 859): the half width at half maximum per perturber is
-    (4/π)^(α/2) Γ(2 - α/2) v0 σ(v0) (v/v0)^(1 - α), with v0 = 10 km/s and v = (8kT / πμ)^(1/2), μ the reduced mass of
-    absorber and hydrogen atom (Barklem, Piskunov & O'Mara 2000, A&AS 142, 467, eq. 1); the full width is twice that.
     """
     unknown = [species for species in linelist.species if species not in SPECIES]
     if unknown:
@@ -173,8 +167,8 @@ def line_data(linelist: LineList) -> LineData:
         )
     rows = np.array([row(species) for species in linelist.species], dtype=np.intp)[linelist.kind]
     mass, alpha = _mass(linelist), linelist.vdw_alpha
-    speed = np.sqrt(8 * BOLTZMANN * 1e4 / (np.pi * DALTON) * (1 / mass + 1 / MASSES[1])) / 1e6
-    theory = 2 * (4 / np.pi) ** (alpha / 2) * gamma_function(2 - alpha / 2) * 1e6 * _BOHR**2 * linelist.vdw_sigma
+    # The full width, from that at half maximum.
+    theory = 2 * collision_width(linelist.vdw_sigma, alpha, REFERENCE_TEMPERATURE, 1 / mass + 1 / MASSES[1])
     packed = linelist.vdw_sigma > 0
     columns = (
         np.log(linelist.wavelength),
@@ -184,7 +178,7 @@ def line_data(linelist: LineList) -> LineData:
         linelist.energy,
         linelist.gamma_rad,
         linelist.gamma_stark,
-        np.where(packed, theory * speed ** (1 - alpha), linelist.gamma_vdw),
+        np.where(packed, theory, linelist.gamma_vdw),
         np.where(packed, (1 - alpha) / 2, 0.3),
     )
     return LineData(*(jnp.asarray(column) for column in columns))

@@ -20,20 +20,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..precision import double, matmul
-from ..spectrum import C_KMS
-from .gas import BOLTZMANN, DALTON, ELECTRON, SPECIES, Gas, row
-from .line_layout import BLEND, TOGETHER, WING, Blend, Cores, LineData, Lines, Tasks, line_data, prepare
+from .constants import BOLTZMANN, BOLTZMANN_EV, CHARGE, DALTON, ELECTRON, HC_K, LIGHT
+from .gas import SPECIES, Gas, row
+from .line_layout import BLEND, TOGETHER, WING, Blend, Cores, LineData, Lines, Tasks
 from .species import MASSES, parse_species
 from .voigt import voigt
 
-__all__ = ["LineData", "Lines", "line_data", "line_opacity", "line_reach", "prepare"]
-
-_C = 1e5 * C_KMS  # cm/s
-_CHARGE = 4.803204712570263e-10  # statC: CODATA 2018
-_BOLTZMANN_EV = 8.617333262e-5  # eV/K: CODATA 2018
-_HC_OVER_K = 1.438776877e8  # Å K: CODATA 2018
 #: π e² / (m_e c), cm² s^-1: the cross section of a classical oscillator, integrated over frequency.
-_CROSS_SECTION = float(np.pi * _CHARGE**2 / (ELECTRON * _C))
+_CROSS_SECTION = float(np.pi * CHARGE**2 / (ELECTRON * LIGHT))
 _SQRT_PI = float(np.sqrt(np.pi))
 
 #: Helium atoms and hydrogen molecules as perturbers, relative to hydrogen atoms. The van der Waals width goes as
@@ -172,8 +166,8 @@ def _speed(layers: _Layers, data: LineData) -> jax.Array:
 def _amplitude(layers: _Layers, data: LineData, speed: jax.Array) -> jax.Array:
     """(n, d) cm^-1: the opacity is this times H(a, u)."""
     wavelength = jnp.exp(data.log_wavelength)[:, None]
-    boltzmann = jnp.exp(data.log_gf[:, None] - data.energy[:, None] / (_BOLTZMANN_EV * layers.temperature))
-    stimulated = -jnp.expm1(-_HC_OVER_K / (wavelength * layers.temperature))
+    boltzmann = jnp.exp(data.log_gf[:, None] - data.energy[:, None] / (BOLTZMANN_EV * layers.temperature))
+    stimulated = -jnp.expm1(-HC_K / (wavelength * layers.temperature))
     factor = _CROSS_SECTION / _SQRT_PI * 1e-8
     return factor * wavelength * layers.population[data.row] * boltzmann * stimulated / speed
 
@@ -203,7 +197,7 @@ def _cores(layers: _Layers, lines: Lines, cores: Cores, grid: _Grid) -> jax.Arra
         distance = grid.start + grid.step * (first[:, None] - size + cores.offset) - data.log_wavelength[:, None]
         inside = jnp.where(jnp.abs(distance) <= lines.core[index][:, None], 1.0, 0.0)
         speed = _speed(layers, data)
-        profile = voigt(_damping(layers, data, speed)[:, None], distance[..., None] * (_C / speed)[:, None])
+        profile = voigt(_damping(layers, data, speed)[:, None], distance[..., None] * (LIGHT / speed)[:, None])
         profile = inside[..., None] * _amplitude(layers, data, speed)[:, None] * profile
         for k in range(TOGETHER):
             total = jax.lax.scatter_add(total, first[k, None], profile[k], _ROWS, mode="promise_in_bounds")
@@ -246,7 +240,7 @@ def _wings(layers: _Layers, lines: Lines, grid: _Grid) -> jax.Array:
         # In frequency, from that in ln λ; in units of the distance of the core's edge.
         ratio = jnp.where(inside, edge / jnp.where(inside, jnp.expm1(-distance), 1.0), 0.0) ** 2
         speed = _speed(layers, data)
-        u = _C * edge[:, None] / speed / np.sqrt(_NODES)[:, None, None]
+        u = LIGHT * edge[:, None] / speed / np.sqrt(_NODES)[:, None, None]
         values = _amplitude(layers, data, speed) * voigt(_damping(layers, data, speed), u)
         factors = jnp.tensordot(_THROUGH_NODES, values, axes=1).reshape(-1, speed.shape[1])
         return matmul(jnp.concatenate([ratio, ratio**2, ratio**3], axis=1), factors)
@@ -270,7 +264,7 @@ def _blend(layers: _Layers, lines: Lines, blend: Blend, grid: _Grid) -> jax.Arra
         return matmul(_b_spline(distance), _amplitude(layers, data, speed))
 
     strength = _blocks(blend.tasks, grid.pixels + 2 * half, BLEND[0], layers.temperature.shape[0], piece)
-    u = (jnp.arange(taps) - half)[:, None] * (grid.step * _C) / speed
+    u = (jnp.arange(taps) - half)[:, None] * (grid.step * LIGHT) / speed
     coefficients = matmul(blend.inverse, voigt(_damping(layers, blend.mean, speed), u))
     total = jnp.zeros((grid.pixels, layers.temperature.shape[0]))
     for k in range(taps):

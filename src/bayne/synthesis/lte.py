@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..errors import BayneError
 from ..precision import double
 from ..spectrum import FloatArray
 from .abundances import abundances
@@ -58,7 +57,7 @@ class LTE(Synthesiser):
         temperature, pressure, share = (
             jnp.asarray(x) for x in (atmosphere.temperature, atmosphere.pressure, abundance)
         )
-        log_tau = optical_depth(atmosphere, share)
+        log_tau = log_tau_5000(atmosphere, share)
         parts = [
             radiation(*window, log_tau, temperature, pressure, share, jnp.asarray(float(vmic))) for window in self.laid
         ]
@@ -103,22 +102,16 @@ def radiation(
     return with_lines, without
 
 
-def optical_depth(atmosphere: Atmosphere, abundance: jax.Array) -> jax.Array:
-    """(d,) log10 of the optical depth at 5000 Å; integrated over the column mass of models on another scale.
-
-    Raises
-    ------
-    BayneError
-        Such a model has no column mass.
-    """
+def log_tau_5000(atmosphere: Atmosphere, abundance: jax.Array) -> jax.Array:
+    """(d,) log10 of the optical depth at 5000 Å; integrated over the column mass of models on another scale."""
     if atmosphere.scale == "5000":
         return jnp.asarray(atmosphere.log_tau)
-    if not np.all(np.isfinite(atmosphere.column)):
-        raise BayneError(f"{atmosphere.name} has neither the optical depth at 5000 Å nor a column mass")
     gas = equilibrium(jnp.asarray(atmosphere.temperature), jnp.asarray(atmosphere.pressure), abundance)
     kappa = sum(continuum(gas, jnp.full(1, REFERENCE)))[0] / gas.density
     column = jnp.asarray(atmosphere.column)
-    return jnp.log10(integrate(jnp.log(column), kappa, kappa[0] * column[0]))
+    # above the first layer the opacity goes on as a power of the column mass
+    power = jnp.log(kappa[1] / kappa[0]) / jnp.log(column[1] / column[0])
+    return jnp.log10(integrate(jnp.log(column), kappa, kappa[0] * column[0] / jnp.maximum(1 + power, 0.1)))
 
 
 def _reach(lines: LineList) -> FloatArray:

@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .constants import HC_EV, HC_K
 from .gas import SPECIES, Gas, row
-from .hydrogen_continuum import HC_EV, HC_K, HYDROGEN_LENGTH, KRAMERS, LEVELS, free_free_gaunt, hats
+from .hydrogen_continuum import HYDROGEN_LENGTH, KRAMERS, LEVELS, free_free_gaunt, hats
 from .species import Species, parse_species
 
 #: Low levels: species, statistical weight, energy (cm^-1), edge (cm^-1), cross section at the edge (cm²) and exponent p

@@ -12,10 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from .constants import BOLTZMANN_EV
 from .species import Species, parse_species
-
-#: Boltzmann's constant in eV/K: CODATA 2018, exact.
-BOLTZMANN_EV = 1.380649e-23 / 1.602176634e-19
 
 
 class Table(NamedTuple):

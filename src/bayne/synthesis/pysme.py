@@ -14,12 +14,10 @@ import numpy as np
 from ..errors import BayneError
 from ..spectrum import FloatArray
 from .atmosphere import Atmosphere
+from .constants import BOLTZMANN
 from .linelist import LineList
 from .species import SYMBOLS
 from .synthesiser import Synthesiser, register
-
-#: Boltzmann's constant (erg/K), exact in the SI.
-_K = 1.380649e-16
 
 #: Balmer lines: vacuum Å, quantum number of the upper level, oscillator strength (Wiese & Fuhr 2009, J. Phys. Chem.
 #: Ref. Data 38, 565). PySME takes their profiles from tables, by the quantum numbers in the places of two dampings.
@@ -75,7 +73,7 @@ def _embedded(model: Atmosphere, pattern: dict[str, float]) -> Any:
     """PySME's form of a model on the scale of the optical depth at 5000 Å."""
     from pysme.atmosphere.atmosphere import Atmosphere as Theirs
 
-    electrons = model.electron_pressure / (_K * model.temperature)
+    electrons = model.electron_pressure / (BOLTZMANN * model.temperature)
     return Theirs(
         teff=model.teff,
         logg=model.logg,
@@ -94,7 +92,7 @@ def _embedded(model: Atmosphere, pattern: dict[str, float]) -> Any:
         temp=model.temperature,
         rho=model.density,
         xne=electrons,
-        xna=model.pressure / (_K * model.temperature) - electrons,
+        xna=model.pressure / (BOLTZMANN * model.temperature) - electrons,
     )
 
 

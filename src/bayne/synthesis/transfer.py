@@ -15,11 +15,10 @@ from scipy.special import roots_jacobi
 
 from ..precision import double
 from ..spectrum import FloatArray
+from .constants import HC_K, LIGHT, PLANCK
 
-#: 2 h c², erg cm² s^-1 sr^-1, times 1e32: wavelengths in Å, per Å (CODATA 2018, exact).
-_FIRST = 2 * 6.62607015e-27 * 2.99792458e10**2 * 1e32
-#: h c / k, Å K (CODATA 2018).
-_SECOND = 1.438776877e8
+#: 2 h c², erg cm² s^-1 sr^-1, times 1e32: wavelengths in Å, per Å.
+_FIRST = 2e32 * PLANCK * LIGHT**2
 
 #: Angles of the flux: it is good to 5e-5 with four (2e-4 where the source function turns in the upper layers).
 ANGLES = 4
@@ -40,7 +39,7 @@ def planck(wavelength: jax.Array, temperature: jax.Array) -> jax.Array:
         K, of a shape that broadcasts with that of `wavelength`.
     """
     # Beyond, the Planck function is zero for all that it is used for, and the exponential is infinite.
-    exponent = jnp.minimum(_SECOND / (wavelength * temperature), 600.0)
+    exponent = jnp.minimum(HC_K / (wavelength * temperature), 600.0)
     return _FIRST / wavelength**5 / jnp.expm1(exponent)
 
 

@@ -17,12 +17,13 @@ import numpy as np
 
 from ..errors import BayneError, ReadError
 from ..spectrum import FloatArray, air_to_vacuum
+from .constants import HC_EV
 from .isotopes import fraction
 from .species import SYMBOLS, Species, parse_species
 from .transitions import LineList, assemble
 
-#: cm^-1 per eV: CODATA 2018.
-WAVENUMBER_PER_EV = 8065.543937
+#: cm^-1 per eV.
+WAVENUMBER_PER_EV = 1e8 / HC_EV
 
 #: Å up to which VALD's wavelengths are in vacuum in any case.
 ALWAYS_VACUUM = 2000.0

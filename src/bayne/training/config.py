@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 
 from ..emulators.networks import network as network_of
 from ..errors import BayneError, ReadError, did_you_mean
+from ..files import read_toml
 
 T = TypeVar("T")
 
@@ -171,12 +171,7 @@ def read_config(source: str | Path | Mapping[str, Any] | None, network: str | No
     else:
         path = Path(source)
         folder, where = path.parent, str(path)
-        try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ReadError(f"{path}: no such configuration") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-            raise ReadError(f"{path}: not TOML ({error})") from None
+        table = read_toml(path)
     named = table.pop("network", network)
     if not isinstance(named, str):
         raise BayneError(f'{where}: name the network to train: network = "payne", say')

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
+
+from bayne.cli import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -113,6 +116,23 @@ def test_the_example_star_is_fitted(page: str, tmp_path: Path, monkeypatch: pyte
     assert result.ok, result.messages
     assert (tmp_path / "star.html").stat().st_size > 10_000
     assert (tmp_path / "star.nc").exists()
+
+
+def test_from_a_line_list_to_a_star(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tutorial's own files, commands and code, with fewer spectra and a quicker method."""
+    page = ROOT / "docs" / "tutorial" / "from-a-line-list.md"
+    monkeypatch.chdir(tmp_path)
+    for name, language in (("lines.vald", "text"), ("grid.toml", "toml")):
+        (text,) = blocks(page, language)
+        Path(name).write_text(text.replace("number = 120", "number = 60"), encoding="utf-8")
+    for words in commands(page):
+        run = CliRunner().invoke(app, [{"fast": "map"}.get(word, word) for word in words[1:]])
+        assert run.exit_code == 0, (words, run.output)
+    scope = run_quickly("\n".join(blocks(page, "python")))
+    row = {str(row["label"]): row for row in scope["result"].table}
+    for label, largest in {"teff": 150.0, "fe_h": 0.15, "rv": 0.5}.items():
+        assert row[label]["std"] < largest, label
+        assert abs(row[label]["median"] - scope["truth"][label]) < 4 * row[label]["std"], label
 
 
 def test_published_network_fits_a_star(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,6 +98,21 @@ def test_a_grid_is_one_that_can_be_trained_on(config, tmp_path):
     assert not (tmp_path / "grid.h5.parts").exists()
 
 
+def test_pixels_can_be_those_of_another_grid(config, tmp_path):
+    """What fine-tuning on that other grid needs."""
+    other = bayne.make_grid(config | {"step_kms": 3.1, "number": 30}, tmp_path / "other.h5")
+    del config["windows"]
+    grid = read_grid(bayne.make_grid(config | {"like": str(other)}, tmp_path / "grid.h5"))
+    np.testing.assert_array_equal(grid.wavelength, read_grid(other).wavelength)
+    line = np.argmin(abs(grid.wavelength - 5005))
+    np.testing.assert_allclose(1 - grid.flux[:, line], (grid.labels[:, 0] - 4000) / 4000, rtol=0.03)
+    with pytest.raises(BayneError, match="give windows, or like"):
+        bayne.make_grid(config, tmp_path / "wrong.h5")
+    (tmp_path / "text.h5").write_text("no grid")
+    with pytest.raises(ReadError, match=r"text\.h5: no grid file"):
+        bayne.make_grid(config | {"like": str(tmp_path / "text.h5")}, tmp_path / "wrong.h5")
+
+
 def contents(path):
     with h5py.File(path) as file:
         return {name: file[name][()] for name in file}

@@ -7,8 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from bayne.errors import BayneError
 from bayne.precision import double
 from bayne.synthesis.abundances import abundances
+from bayne.synthesis.atmosphere_grid import AtmosphereGrid
 from bayne.synthesis.grey import grey_atmosphere
 from bayne.synthesis.lte import LTE, log_tau_5000, radiation
 from bayne.synthesis.models import Grey, _opacity
@@ -74,6 +76,33 @@ def test_derivatives_are_those_of_finite_differences(lte, windows, solar):
         numeric = (normalised(at + move) - normalised(at - move)) / (2 * step[i])
         scale = jnp.max(jnp.abs(numeric))
         np.testing.assert_allclose(derivatives[:, i] / scale, numeric / scale, atol=1e-4)
+
+
+def test_derivatives_by_labels_are_those_of_finite_differences(lte, windows):
+    """The structure of the atmosphere moves with its labels, all metals with [Fe/H], one element with its own."""
+    grey = Grey()
+    models = AtmosphereGrid.of(
+        [grey.at(t, g, z) for t in (5000, 5500, 6000) for g in (4.0, 4.7) for z in (-0.5, 0.2)], name="grey"
+    )
+    labels = {"teff": 5600.0, "logg": 4.4, "fe_h": -0.2, "vmic": 1.1, "ni_fe": 0.1}
+
+    def normalised(labels):
+        star = models.at(*list(labels.values())[:3])
+        flux, continuum = lte.synthesise(star, abundances(labels, "asplund2009"), labels["vmic"])
+        return flux / continuum
+
+    flux, slopes = lte.derivatives(models, labels, "asplund2009")
+    np.testing.assert_allclose(flux, normalised(labels), rtol=1e-9)
+    for (name, step), slope in zip(
+        {"teff": 2.0, "logg": 0.01, "fe_h": 0.01, "vmic": 0.01, "ni_fe": 0.01}.items(), slopes, strict=True
+    ):
+        up, down = (normalised(labels | {name: labels[name] + move}) for move in (step, -step))
+        numeric = (up - down) / (2 * step)
+        np.testing.assert_allclose(
+            slope / np.abs(numeric).max(), numeric / np.abs(numeric).max(), atol=1e-3, err_msg=name
+        )
+    with pytest.raises(BayneError, match="optical depths at 5000"):
+        lte.derivatives(replace(models, method="linear"), labels, "asplund2009")
 
 
 @double

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,8 +13,8 @@ from .species import SOLAR, SYMBOLS
 #: Labels that are no abundances of single elements.
 ATMOSPHERE = ("teff", "logg", "fe_h", "vmic")
 
-#: Elements that the metallicity does not scale.
-_PRIMORDIAL = (1, 2)
+#: Atomic number of the first element that the metallicity scales.
+_FIRST_METAL = 3
 
 
 def element_of(label: str) -> int:
@@ -29,6 +29,23 @@ def element_of(label: str) -> int:
     if label not in known:
         raise BayneError(f"label {label!r} is no abundance. {did_you_mean(label, [*ATMOSPHERE, *known])}")
     return known[label]
+
+
+def response(names: Sequence[str]) -> FloatArray:
+    """(93, l) dex by which the amount of each element changes with each of the labels.
+
+    Raises
+    ------
+    BayneError
+        Unknown label.
+    """
+    matrix = np.zeros((len(SYMBOLS), len(names)))
+    for column, name in zip(matrix.T, names, strict=True):
+        if name == "fe_h":
+            column[_FIRST_METAL:] = 1
+        elif name not in ATMOSPHERE:
+            column[element_of(name)] = 1
+    return matrix
 
 
 def abundances(labels: Mapping[str, float], solar_scale: str) -> FloatArray:
@@ -50,10 +67,5 @@ def abundances(labels: Mapping[str, float], solar_scale: str) -> FloatArray:
     """
     if solar_scale not in SOLAR:
         raise BayneError(f"solar_scale {solar_scale!r}. {did_you_mean(solar_scale, SOLAR)}")
-    log_eps = np.array(SOLAR[solar_scale])
-    metals = np.array([z > 0 and z not in _PRIMORDIAL for z in range(log_eps.size)])
-    log_eps[metals] += labels.get("fe_h", 0.0)
-    for name, value in labels.items():
-        if name not in ATMOSPHERE:
-            log_eps[element_of(name)] += value
+    log_eps = np.array(SOLAR[solar_scale]) + response(tuple(labels)) @ np.array(list(labels.values()), dtype=float)
     return np.nan_to_num(10.0 ** (log_eps - 12.0), nan=0.0)

@@ -18,7 +18,10 @@ from .abundances import ATMOSPHERE, element_of
 from .species import SOLAR
 
 _KINDS = {"number": int, "seed": int, "resolution": float, "step_kms": float, "labels": dict, "windows": tuple}
-_NEEDED = ("synthesiser", "linelist", "windows", "number", "labels")
+_NEEDED = ("synthesiser", "linelist", "number", "labels")
+
+#: Settings that are paths.
+_FILES = ("linelist", "atmospheres", "population", "like")
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,12 @@ class GridConfig:
         File, and ``"air"`` or ``"vacuum"`` where it does not say.
     atmospheres
         File of a grid of model atmospheres, or ``"grey"``.
-    windows
-        Vacuum Å.
     number
         Of spectra.
+    windows
+        Vacuum Å.
+    like
+        Grid file whose pixels these spectra get, in place of `windows` and `step_kms`: for training in two stages.
     labels
         Lowest and highest value by label. `teff`, `logg` and `fe_h` are needed; with a population, offsets from it.
     population
@@ -51,9 +56,10 @@ class GridConfig:
 
     synthesiser: str
     linelist: str
-    windows: tuple[tuple[float, float], ...]
     number: int
     labels: dict[str, tuple[float, float]]
+    windows: tuple[tuple[float, float], ...] = ()
+    like: str = ""
     linelist_medium: str = ""
     atmospheres: str = "grey"
     population: str = ""
@@ -75,7 +81,9 @@ class GridConfig:
             if not 0 < low < high:
                 raise BayneError(f"window {low} to {high}: give the shorter wavelength first, vacuum Å")
         edges = [edge for window in sorted(self.windows) for edge in window]
-        if not edges or list(self.windows) != sorted(self.windows) or np.any(np.diff(edges) <= 0):
+        if bool(self.windows) == bool(self.like):
+            raise BayneError("give windows, or like = a grid file whose pixels are wanted")
+        if list(self.windows) != sorted(self.windows) or np.any(np.diff(edges) <= 0):
             raise BayneError("windows must be in order and apart")
         for what in ("number", "resolution", "step_kms"):
             if not getattr(self, what) > 0:
@@ -86,7 +94,7 @@ class GridConfig:
     def identity(self) -> str:
         """What must be the same for a grid to be continued, as JSON: all but the number, files by their content."""
         table = {key: value for key, value in asdict(self).items() if key != "number"}
-        for key in ("linelist", "atmospheres", "population"):
+        for key in _FILES:
             path = Path(table[key])
             if table[key] and path.is_file():
                 table[key] = f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
@@ -155,7 +163,7 @@ def read_grid_config(source: str | Path | Mapping[str, Any]) -> GridConfig:
         raise ReadError(f"{where}: labels are a table [labels], with a range for each: teff = [4000, 7000]")
     try:
         table["labels"] = {str(name): _pair(value) for name, value in table["labels"].items()}
-        table["windows"] = tuple(_pair(value) for value in table["windows"])
+        table["windows"] = tuple(_pair(value) for value in table.get("windows", ()))
     except (TypeError, ValueError):
         raise ReadError(f"{where}: ranges of labels and windows are pairs of numbers: [4000, 7000]") from None
     for key, value in table.items():
@@ -164,7 +172,7 @@ def read_grid_config(source: str | Path | Mapping[str, Any]) -> GridConfig:
             table[key] = value = float(value)
         if type(value) is not kind:
             raise ReadError(f"{where}: {key} = {value!r} is of the wrong kind")
-    for key in ("linelist", "atmospheres", "population"):
+    for key in _FILES:
         if table.get(key) and table[key] != "grey":
             table[key] = str(folder / table[key])
     return GridConfig(**table)

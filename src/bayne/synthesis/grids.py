@@ -20,10 +20,11 @@ import numpy as np
 from ..errors import BayneError, ReadError
 from ..files import replacing
 from ..labels import unit
-from ..spectrum import FloatArray
+from ..spectrum import FloatArray, to_vacuum
 from . import lte, pysme  # noqa: F401  (which register themselves)
 from .abundances import ATMOSPHERE, abundances
 from .atmosphere import Atmosphere
+from .atmosphere_grid import AtmosphereGrid
 from .grid_config import GridConfig, read_grid_config
 from .linelist import read_linelist
 from .models import Models, read_models
@@ -56,14 +57,14 @@ class Maker:
     def __init__(self, config: GridConfig) -> None:
         self.config = config
         self.models: Models = read_models(config.atmospheres, config.solar_scale)
-        fine = fine_windows(config.windows, config.resolution)
+        self.wavelength = pixels(config.like) if config.like else output_windows(config.windows, config.step_kms)
+        fine = fine_windows([(wave[0], wave[-1]) for wave in self.wavelength], config.resolution)
         lines = read_linelist(config.linelist, medium=config.linelist_medium or None)
         wanted = [(wave[0] - MARGIN, wave[-1] + MARGIN) for wave in fine]
         near = np.any([(lines.wavelength >= low) & (lines.wavelength <= high) for low, high in wanted], axis=0)
         if not near.any():
             raise BayneError(f"{config.linelist} has no line in the windows")
         self.synthesiser: Synthesiser = synthesiser(config.synthesiser)(lines.select(near), fine)
-        self.wavelength = output_windows(config.windows, config.step_kms)
         self.pixels = sum(wave.size for wave in self.wavelength)
 
     def rows(self) -> list[Row]:
@@ -91,10 +92,44 @@ class Maker:
         normalised = flux / continuum
         if not np.isfinite(normalised).all():
             raise BayneError(f"{(~np.isfinite(normalised)).sum()} of {normalised.size} pixels are not finite")
-        made = at_resolution(normalised, self.synthesiser.windows, self.wavelength, self.config.resolution)
+        made = self._observed(normalised)
         if made.min() < 0 or made.max() > MAX_FLUX:
             raise BayneError(f"normalised flux from {made.min():.3g} to {made.max():.3g}")
         return made
+
+    def derivatives(self, labels: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What `spectrum` gives (p,), and its exact derivatives by the labels (l, p).
+
+        Raises
+        ------
+        BayneError
+            The synthesiser is not ``"lte"``, or the models are not a grid that it can differentiate.
+        """
+        if not (isinstance(self.synthesiser, lte.LTE) and isinstance(self.models, AtmosphereGrid)):
+            raise BayneError('exact derivatives need synthesiser = "lte" and a grid of model atmospheres')
+        named = dict(zip(self.config.labels, map(float, labels), strict=True))
+        flux, slopes = self.synthesiser.derivatives(self.models, named, self.config.solar_scale)
+        return self._observed(flux), np.stack([self._observed(slope) for slope in slopes])
+
+    def _observed(self, fine: FloatArray) -> FloatArray:
+        return at_resolution(fine, self.synthesiser.windows, self.wavelength, self.config.resolution)
+
+
+def pixels(path: str | Path) -> list[FloatArray]:
+    """Vacuum wavelengths of a grid file (Å), window by window.
+
+    Raises
+    ------
+    ReadError
+        The file is missing, or no grid.
+    """
+    try:
+        with h5py.File(path) as file:
+            wavelength = to_vacuum(file["wavelength"][:], str(file["wavelength"].attrs["medium"]))
+            window = file["segment"][:]
+    except (OSError, KeyError) as error:
+        raise ReadError(f"{path}: no grid file whose pixels could be taken ({error})") from None
+    return [wavelength[window == k] for k in np.unique(window)]
 
 
 _maker: Maker | None = None

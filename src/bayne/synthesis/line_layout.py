@@ -238,7 +238,7 @@ def prepare(linelist: LineList, wavelength: FloatArray, reach: FloatArray | None
         ),
         jnp.append(jnp.asarray(core * step), 0.0),
         jnp.append(jnp.asarray(far * step), 0.0),
-        _windows(position, core, ~np.isin(linelist.kind, many), pixels),
+        _windows(position, core, far, ~np.isin(linelist.kind, many), pixels),
         _tasks(position, far, far > core, pixels, WING),
         tuple(blends),
     )
@@ -260,14 +260,18 @@ def _uniform(wavelength: FloatArray) -> tuple[float, float, int]:
 _SPARE = 1e-6
 
 
-def _windows(position: FloatArray, half: FloatArray, mask: Mask, pixels: int) -> tuple[Cores, ...]:
-    """Cores of the lines where `mask`, which are at `position` and `half` wide in pixels, by the size of the window."""
+def _windows(position: FloatArray, half: FloatArray, far: FloatArray, mask: Mask, pixels: int) -> tuple[Cores, ...]:
+    """Cores of the lines where `mask`, which are at `position` and `half` wide in pixels, by the size of the window.
+
+    Lines that reach about as `far` are together, so that a star without the weak ones is spared whole tasks.
+    """
     first = np.ceil(position - half - _SPARE).astype(np.intp)
     last = np.floor(position + half + _SPARE).astype(np.intp)
     size = np.where(mask & (last >= 0) & (first < pixels), last - first + 1, 0)
     groups, smaller, window = [], 0, SMALLEST
     while np.any(size > smaller):
         here = np.flatnonzero((size > smaller) & (size <= window))
+        here = here[np.argsort(-far[here], kind="stable")]
         rows = -(-here.size // TOGETHER)
         line = np.full(rows * TOGETHER, position.size)
         begin = np.zeros(rows * TOGETHER, dtype=np.intp)

@@ -45,7 +45,9 @@ _PERTURBER_ROWS = [
 
 
 @double
-def line_opacity(gas: Gas, lines: Lines, vmic: jax.Array | float, wavelength: jax.Array) -> jax.Array:
+def line_opacity(
+    gas: Gas, lines: Lines, vmic: jax.Array | float, wavelength: jax.Array, floor: jax.Array | float = 0.0
+) -> jax.Array:
     """Extinction coefficient of the lines.
 
     Parameters
@@ -58,6 +60,8 @@ def line_opacity(gas: Gas, lines: Lines, vmic: jax.Array | float, wavelength: ja
         Microturbulence, km/s.
     wavelength
         (w,) vacuum Å, the grid that `prepare` was given.
+    floor
+        (d,) cm^-1. The cores of lines below it at all depths may be left out.
 
     Returns
     -------
@@ -76,8 +80,11 @@ def line_opacity(gas: Gas, lines: Lines, vmic: jax.Array | float, wavelength: ja
     grid = _Grid(start, (jnp.log(wavelength[-1]) - start) / (pixels - 1), pixels)
     layers = _layers(gas, vmic)
     total = _wings(layers, lines, grid)
+    speed = _speed(layers, lines.data)
+    amplitude = _amplitude(layers, lines.data, speed)
+    shows = jnp.any(amplitude > floor, axis=1)
     for cores in lines.cores:
-        total = total + _cores(layers, lines, cores, grid)
+        total = total + _cores(layers, lines, cores, grid, speed, amplitude, shows)
     for blend in lines.blends:
         total = total + _blend(layers, lines, blend, grid)
     return total
@@ -187,26 +194,40 @@ def _take(data: LineData, index: jax.Array) -> LineData:
     return LineData(*(array[index] for array in data))
 
 
-def _cores(layers: _Layers, lines: Lines, cores: Cores, grid: _Grid) -> jax.Array:
-    """(w, d) sum of the lines of one size of window, added one after the other."""
+def _cores(
+    layers: _Layers,
+    lines: Lines,
+    cores: Cores,
+    grid: _Grid,
+    speed: jax.Array,
+    amplitude: jax.Array,
+    shows: jax.Array,
+) -> jax.Array:
+    """(w, d) sum of the lines of one size of window, added one after the other; tasks where no line shows are skipped.
+
+    `speed`, `amplitude` (n, d) and `shows` (n,) are of all lines.
+    """
     size = cores.offset.shape[0]
 
-    def add(total: jax.Array, task: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
-        index, first = task
-        data = _take(lines.data, index)
+    def added(total: jax.Array, index: jax.Array, first: jax.Array) -> jax.Array:
+        data, width = _take(lines.data, index), speed[index]
         distance = grid.start + grid.step * (first[:, None] - size + cores.offset) - data.log_wavelength[:, None]
         inside = jnp.where(jnp.abs(distance) <= lines.core[index][:, None], 1.0, 0.0)
-        speed = _speed(layers, data)
-        profile = voigt(_damping(layers, data, speed)[:, None], distance[..., None] * (LIGHT / speed)[:, None])
-        profile = inside[..., None] * _amplitude(layers, data, speed)[:, None] * profile
+        profile = voigt(_damping(layers, data, width)[:, None], distance[..., None] * (LIGHT / width)[:, None])
+        profile = inside[..., None] * amplitude[index][:, None] * profile
         for k in range(TOGETHER):
             total = jax.lax.scatter_add(total, first[k, None], profile[k], _ROWS, mode="promise_in_bounds")
-        return total, None
+        return total
+
+    def step(total: jax.Array, task: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
+        needed, index, first = task
+        return jax.lax.cond(needed, added, lambda total, *_: total, total, index, first), None
 
     # A window can begin one window before the grid and end one after it.
     empty = jnp.zeros((grid.pixels + 2 * size, layers.temperature.shape[0]))
+    tasks = (shows[cores.line].any(axis=1), cores.line, cores.first)
     # Recomputed in the backward pass: what one step keeps for it would be kept for all.
-    total, _ = jax.lax.scan(jax.checkpoint(add, prevent_cse=False), empty, (cores.line, cores.first))
+    total, _ = jax.lax.scan(jax.checkpoint(step, prevent_cse=False), empty, tasks)
     return total[size : size + grid.pixels]
 
 

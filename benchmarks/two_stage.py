@@ -180,12 +180,12 @@ def figure_of(results: dict[str, dict[str, Any]]) -> Figure:
             axes.axhline(result["before"], color=GREY, lw=0.9, ls=":", label="simple physics alone")
             axes.loglog(*curve(result, "scratch"), "o--", color=GREY, ms=5, lw=1.2, label="from scratch")
             axes.loglog(*curve(result, "tuned"), "o-", color=colour, ms=5, lw=1.4, label="two stages")
-            for n, mae, factor in saved(result):
-                axes.annotate(f"× {factor}", (n, mae), (0, -13), textcoords="offset points", ha="center", fontsize=8)
+            for n, mae, factor in saved(result)[:-1]:  # with all of them there is nothing to save
+                axes.annotate(f"× {factor}", (n, mae), (-8, -13), textcoords="offset points", ha="center", fontsize=8)
             counts = curve(result, "tuned")[0]
             axes.set_xticks(counts, [str(n) for n in counts], minor=False)
             axes.set_xticks([], minor=True)
-            axes.margins(0.12, 0.12)
+            axes.margins(0.2, 0.12)
             axes.set_title(network)
             axes.legend(loc="upper right")
         low, high = panels[0].get_ylim()
@@ -193,7 +193,7 @@ def figure_of(results: dict[str, dict[str, Any]]) -> Figure:
         panels[0].set_yticks(ticks, [f"{v:g}" for v in ticks], minor=False)
         panels[0].set_yticks([], minor=True)
         panels[0].set_ylabel("mean |residual| on test spectra")
-        figure.supxlabel("careful training spectra", fontsize=9, y=0.0)
+        figure.supxlabel("careful training spectra", fontsize=9, y=0.01)
     return figure
 
 

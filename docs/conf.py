@@ -73,7 +73,7 @@ myst_substitutions = {
     "networks": table(
         ("name", "what it is"), [(f"`{name}`", (NETWORKS[name].__doc__ or "").splitlines()[0]) for name in NETWORKS]
     ),
-    **{f"help_{command}": help_of(command) for command in get_command(app).commands},
+    **{f"help_{command.replace('-', '_')}": help_of(command) for command in get_command(app).commands},
 }
 
 

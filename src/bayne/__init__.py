@@ -19,6 +19,9 @@ _HOMES = {
     "load_emulator": "emulators",
     "fit_star": "inference",
     "fit_batch": "inference",
+    "fit_catalog": "catalog",
+    "merge": "catalog",
+    "validate": "catalog",
     "compare": "inference",
     "cramer_rao": "information",
     "FitResult": "inference",
@@ -35,6 +38,9 @@ _HOMES = {
 __all__ = [*_HOMES, "__version__"]
 
 if TYPE_CHECKING:
+    from .catalog import fit_catalog as fit_catalog
+    from .catalog import merge as merge
+    from .catalog import validate as validate
     from .emulators import load_emulator as load_emulator
     from .errors import BayneError as BayneError
     from .errors import ReadError as ReadError

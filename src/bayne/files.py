@@ -12,8 +12,17 @@ from .errors import ReadError
 
 
 @contextmanager
-def replacing(path: Path, overwrite: bool = True) -> Iterator[Path]:
+def replacing(path: Path, overwrite: bool = True, writer: str = "") -> Iterator[Path]:
     """A path beside `path` to write to: it takes that place when the block is done, and is gone when the block fails.
+
+    Parameters
+    ----------
+    path
+        The file.
+    overwrite
+        Replace the file if it is there.
+    writer
+        Name of this process, where others may write the same file at the same time.
 
     Raises
     ------
@@ -22,7 +31,7 @@ def replacing(path: Path, overwrite: bool = True) -> Iterator[Path]:
     """
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; pass overwrite=True to replace it")
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name}{'.' * bool(writer)}{writer}.part")
     part.unlink(missing_ok=True)
     try:
         yield part

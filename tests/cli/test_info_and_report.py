@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import Result
 
 import bayne
+from bayne.catalog.catalogue import Catalogue
+from bayne.catalog.columns import Layout
 from bayne.emulators import NETWORKS, Card, Emulator, save_emulator
 from fakes import fake_result
 
@@ -95,3 +100,33 @@ def test_report_of_something_else_is_refused(run: Run, tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "not a Bayne result" in result.stderr
     assert not (tmp_path / "notes.html").exists()
+
+
+def test_report_of_a_run(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "galah-dr5"
+    (folder / "rows").mkdir(parents=True)
+    names = pa.array(["star-1"])
+    catalogue = Catalogue(pa.table({"spectrum_id": names, "star_id": names, "path": names}), folder)
+    layout = Layout(("teff", "rv"), ("teff", "rv"))
+    about = {"format": 1, "number": 1, "block": 16, "catalogue": catalogue.hash, "root": str(folder)}
+    about |= {"labels": layout.labels, "free": layout.free, "emulator": {"name": "tiny"}}
+    (folder / "manifest.json").write_text(json.dumps(about))
+    pq.write_table(catalogue.table, folder / "catalogue.parquet")
+    rows = [layout.row(catalogue[0], "star-1.fits: no such file", "fast")]
+    pq.write_table(layout.table(rows), folder / "rows" / "block-000000.parquet")
+    result = run("report", folder)
+    assert result.exit_code == 0, result.output
+    page = folder / "report.html"
+    assert result.stdout.strip() == str(page)
+    assert "star-1.fits: no such file" in page.read_text(encoding="utf-8")
+    refused = run("report", folder)
+    assert refused.exit_code == 1
+    assert "--overwrite" in refused.stderr
+    assert run("report", folder, "--overwrite").exit_code == 0
+
+
+def test_report_of_a_folder_that_is_no_run_is_refused(run: Run, tmp_path: Path) -> None:
+    result = run("report", tmp_path)
+    assert result.exit_code == 1
+    assert "manifest.json" in result.stderr
+    assert not (tmp_path / "report.html").exists()

@@ -130,8 +130,15 @@ def read(path: Path, format: str | None, medium: Medium | None, frame: Frame | N
     """Call `bayne.read_spectrum` with the options of the command line."""
     from ..surveys import read_spectrum
 
+    return read_spectrum(path, **reading(format, medium, frame, options))
+
+
+def reading(format: str | None, medium: Medium | None, frame: Frame | None, options: list[str]) -> dict[str, Any]:
+    """Arguments of `bayne.read_spectrum` besides the path."""
+    from ..surveys import read_spectrum
+
     known = list(inspect.signature(read_spectrum).parameters)[2:]
-    given: dict[str, Any] = {}
+    given: dict[str, Any] = {} if format is None else {"format": format}
     for text in options:
         name, value = split(text, "--read", "row=3")
         if name not in known:
@@ -141,7 +148,7 @@ def read(path: Path, format: str | None, medium: Medium | None, frame: Frame | N
         given["medium"] = medium.value
     if frame is not None:
         given["frame"] = frame.value
-    return read_spectrum(path, format, **given)
+    return given
 
 
 def split(text: str, option: str, example: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import re
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,6 +31,35 @@ if TYPE_CHECKING:
     from ..inference.result import FitResult
 
 
+EmulatorOption = Annotated[
+    str,
+    typer.Option(
+        "--emulator", "-e", help="Name of one that is shipped, a folder, or a published .npz.", show_default=False
+    ),
+]
+CardOption = Annotated[Path | None, typer.Option(help="Card (JSON) of a published .npz.")]
+InstrumentOption = Annotated[str | None, typer.Option(help="Profile that gives the line-spread function.")]
+Resolution = Annotated[float | None, typer.Option(help="R = λ/FWHM; overrides every other.")]
+Snr = Annotated[
+    str | None, typer.Option(help="S/N per pixel of a spectrum without errors: one, or one per arm (80,90,90,70).")
+]
+Free = Annotated[str, typer.Option(help="Which of rv, vsini, vmac are free; 'none' for none.")]
+Fix = Annotated[
+    list[str],
+    typer.Option(metavar="LABEL=VALUE", help="Hold a label; repeatable.", default_factory=list, show_default=False),
+]
+PriorOption = Annotated[
+    list[str],
+    typer.Option(metavar="LABEL=MEAN,SD", help="Gaussian prior; repeatable.", default_factory=list, show_default=False),
+]
+Continuum = Annotated[
+    str | None,
+    typer.Option(help="Chebyshev order per arm, or 'none' for a flux that stays as it is. [default: instrument's]"),
+]
+NoJitter = Annotated[bool, typer.Option("--no-jitter", help="No extra scatter per arm.")]
+NoEmulatorError = Annotated[bool, typer.Option("--no-emulator-error", help="Do not count the emulator's own error.")]
+
+
 class Method(StrEnum):
     """Ways to a posterior."""
 
@@ -43,44 +72,24 @@ class Method(StrEnum):
 
 def fit(
     spectrum: Annotated[Path, typer.Argument(help="File of a known format.", show_default=False)],
-    emulator: Annotated[
-        str,
-        typer.Option(
-            "--emulator", "-e", help="Name of one that is shipped, a folder, or a published .npz.", show_default=False
-        ),
-    ],
+    emulator: EmulatorOption,
     *,
-    card: Annotated[Path | None, typer.Option(help="Card (JSON) of a published .npz.")] = None,
+    card: CardOption = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the two files.")] = Path("."),
     method: Annotated[Method, typer.Option(help="How the posterior is explored.")] = Method.nuts,
     format: Format = None,
     medium: MediumOption = None,
     frame: FrameOption = None,
     read_options: ReadOptions,
-    instrument: Annotated[str | None, typer.Option(help="Profile that gives the line-spread function.")] = None,
-    resolution: Annotated[float | None, typer.Option(help="R = λ/FWHM; overrides every other.")] = None,
-    snr: Annotated[
-        str | None, typer.Option(help="S/N per pixel of a spectrum without errors: one, or one per arm (80,90,90,70).")
-    ] = None,
-    free: Annotated[str, typer.Option(help="Which of rv, vsini, vmac are free; 'none' for none.")] = "rv,vsini",
-    fix: Annotated[
-        list[str],
-        typer.Option(metavar="LABEL=VALUE", help="Hold a label; repeatable.", default_factory=list, show_default=False),
-    ],
-    prior: Annotated[
-        list[str],
-        typer.Option(
-            metavar="LABEL=MEAN,SD", help="Gaussian prior; repeatable.", default_factory=list, show_default=False
-        ),
-    ],
-    continuum: Annotated[
-        str | None,
-        typer.Option(help="Chebyshev order per arm, or 'none' for a flux that stays as it is. [default: instrument's]"),
-    ] = None,
-    no_jitter: Annotated[bool, typer.Option("--no-jitter", help="No extra scatter per arm.")] = False,
-    no_emulator_error: Annotated[
-        bool, typer.Option("--no-emulator-error", help="Do not count the emulator's own error.")
-    ] = False,
+    instrument: InstrumentOption = None,
+    resolution: Resolution = None,
+    snr: Snr = None,
+    free: Free = "rv,vsini",
+    fix: Fix,
+    prior: PriorOption,
+    continuum: Continuum = None,
+    no_jitter: NoJitter = False,
+    no_emulator_error: NoEmulatorError = False,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     log_level: Level = None,
@@ -94,10 +103,7 @@ def fit(
       bayne fit star.fits --emulator galah --output fits
       bayne fit hd122563.fits -e my-emulator/ --medium air --frame rest --resolution 35000 --prior teff=4600,100
     """
-    order = parse_continuum(continuum)
-    noise = parse_snr(snr)
-    priors, fixed = dict(map(parse_prior, prior)), dict(map(parse_fixed, fix))
-    velocities = () if free.strip() in ("", "none") else tuple(name.strip() for name in free.split(","))
+    settings = fit_options(instrument, resolution, snr, free, fix, prior, continuum, no_jitter, no_emulator_error)
     set_up(log_level)
     from ..emulators import load_emulator
     from ..inference import fit_star
@@ -113,21 +119,7 @@ def fit(
     refuse_existing(list(files), overwrite)
     output.mkdir(parents=True, exist_ok=True)
     clock = time.perf_counter()
-    result = fit_star(
-        star,
-        network,
-        method=method.value,
-        instrument=instrument,
-        resolution=resolution,
-        snr=noise,
-        priors=priors,
-        fixed=fixed,
-        free=velocities,
-        continuum=order,
-        emulator_error=not no_emulator_error,
-        jitter=not no_jitter,
-        seed=seed,
-    )
+    result = fit_star(star, network, method=method.value, seed=seed, **settings)
     fitting = time.perf_counter() - clock
     result.save(files[0], overwrite=overwrite)
     report(result, files[1], overwrite=overwrite)
@@ -135,6 +127,31 @@ def fit(
     out.print(f"read {reading:.1f} s, compiled and fitted {fitting:.1f} s")
     out.print(f"{files[0]}\n{files[1]}", soft_wrap=True)
     stop_unless_ok(result)
+
+
+def fit_options(
+    instrument: str | None,
+    resolution: float | None,
+    snr: str | None,
+    free: str,
+    fix: list[str],
+    prior: list[str],
+    continuum: str | None,
+    no_jitter: bool,
+    no_emulator_error: bool,
+) -> dict[str, Any]:
+    """Arguments of `bayne.fit_star` from those of a command line."""
+    return {
+        "instrument": instrument,
+        "resolution": resolution,
+        "snr": parse_snr(snr),
+        "priors": dict(map(parse_prior, prior)),
+        "fixed": dict(map(parse_fixed, fix)),
+        "free": () if free.strip() in ("", "none") else tuple(name.strip() for name in free.split(",")),
+        "continuum": parse_continuum(continuum),
+        "emulator_error": not no_emulator_error,
+        "jitter": not no_jitter,
+    }
 
 
 def stop_unless_ok(result: FitResult) -> None:

@@ -1,4 +1,4 @@
-"""``bayne report``: a page from a saved result."""
+"""``bayne report``: a page from a saved result, or from a run over many spectra."""
 
 from __future__ import annotations
 
@@ -11,22 +11,36 @@ from .common import Level, Overwrite, refuse_existing, set_up
 
 
 def report(
-    result: Annotated[Path, typer.Argument(help="File that a fit saved (.nc).", show_default=False)],
+    result: Annotated[
+        Path,
+        typer.Argument(help="File that a fit saved (.nc), or folder that 'fit-catalog' wrote.", show_default=False),
+    ],
     *,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Page. [default: beside the result]")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Page. [default: beside the result, report.html in the folder]"),
+    ] = None,
     overwrite: Overwrite = False,
     log_level: Level = None,
 ) -> None:
-    """Write the HTML report of a saved result.
+    """Write the HTML report of a saved result, or of a run.
+
+    The page of a run links to those of single stars that are in its folder as pages/<spectrum_id>.html.
 
     \b
-    Example:
+    Examples:
       bayne report fits/star.nc --output star.html
+      bayne report run
     """
     set_up(log_level)
     from ..inference import load_result
     from ..report import report as write
+    from ..report import write_catalogue_page
 
-    page = output or result.with_suffix(".html")
+    run = result.is_dir()
+    page = output or (result / "report.html" if run else result.with_suffix(".html"))
     refuse_existing([page], overwrite)
-    typer.echo(write(load_result(result), page, overwrite=overwrite))
+    if run:
+        typer.echo(write_catalogue_page(result, page, overwrite=overwrite))
+    else:
+        typer.echo(write(load_result(result), page, overwrite=overwrite))

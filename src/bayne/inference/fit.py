@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -157,12 +157,13 @@ def fit_star(
     return result
 
 
-def together(calls: Iterable[Callable[[], T]], method: str) -> Iterator[tuple[int, T]]:
-    """Place and result of calls of `fit`, as they end: side by side where that pays."""
+def together(calls: Iterable[Callable[[], T]], method: str) -> Generator[tuple[int, T], None, None]:
+    """Place and result of calls of `fit` as they end, side by side where that pays; taken as there is room."""
     width = lanes(method)
     with _ONE_AT_A_TIME, ThreadPoolExecutor(1) as pool:
-        # one by one in another thread than the main one, where each star would show progress of its own
-        yield from in_lockstep(calls, width) if width > 1 else enumerate(pool.map(lambda call: call(), calls))
+        # in another thread than the main one, where each star would show progress of its own
+        one_by_one = ((place, pool.submit(call).result()) for place, call in enumerate(calls))
+        yield from in_lockstep(calls, width) if width > 1 else one_by_one
 
 
 def lanes(method: str) -> int:

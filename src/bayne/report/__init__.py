@@ -6,11 +6,12 @@ from types import ModuleType
 from typing import Any
 
 from .bounds import bounds_page
+from .catalogue import write_catalogue_page
 from .comparison import comparison_page
 from .evaluation import evaluation_page
 from .page import report
 
-__all__ = ["bounds_page", "comparison_page", "evaluation_page", "report"]
+__all__ = ["bounds_page", "comparison_page", "evaluation_page", "report", "write_catalogue_page"]
 
 
 class _Callable(ModuleType):

@@ -1,0 +1,361 @@
+"""`fit_catalog`: a catalogue in, a folder of results out, in blocks that a kill does not lose."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..emulators import Emulator, load_emulator
+from ..errors import BayneError, ReadError, did_you_mean
+from ..flags import Flag
+from ..inference import FitResult
+from ..inference.batch import bound_settings
+from ..inference.fit import fit, together
+from ..inference.prepare import Settings, check_arguments
+from ..inference.teacher import affordable
+from ..spectrum import Spectrum
+from ..surveys import read_spectrum
+from .catalogue import Entry, read_catalogue
+from .manifest import manifest
+from .store import Store, begin
+
+log = logging.getLogger("bayne")
+
+#: Blocks of results that may wait to be written.
+WAITING = 1
+
+Tell = Callable[[float, str], None]
+Call = Callable[[], FitResult | str]
+
+
+def fit_catalog(
+    catalogue: str | Path,
+    emulator: Emulator | str | Path,
+    output: str | Path,
+    *,
+    spectra: str | None = None,
+    method: str = "fast",
+    block: int = 16,
+    shard: tuple[int, int] = (0, 1),
+    scheduler: str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    keep_spectra: bool = False,
+    reading: Mapping[str, Any] = {},
+    seed: int = 0,
+    tell: Tell = lambda done, text: None,
+    **options: Any,
+) -> Path:
+    """Fit all spectra of a catalogue.
+
+    A star's result is that of `fit_star`. Results are written in blocks of stars, by rename, into a folder: a run that
+    was killed goes on without a star lost or doubled. While a block is computed, the next one is read and the one
+    before written. A spectrum that cannot be read or fitted has a row that says so. `merge` makes one table of them.
+
+    Parameters
+    ----------
+    catalogue
+        FITS, Parquet or ECSV table with one row per spectrum, a folder or a glob pattern; the columns are described at
+        `bayne.catalog.read_catalogue`. Priors of the table replace those in `options`, for the stars that have them.
+    emulator
+        From `load_emulator`, or what that takes.
+    output
+        Folder; made here.
+    spectra
+        Pattern of the paths in the columns of the catalogue, such as ``"spectra/{spectrum_id}.fits"``.
+    method, options, seed
+        See `fit_star`; ``id`` and ``mask`` belong to one star and are not taken here.
+    block
+        Stars that are written, and lost by a kill, together.
+    shard
+        ``(i, n)``: of n processes that write into the same folder this is number i, from 0. It does the blocks i,
+        i + n, i + 2n, ...
+    scheduler
+        Address of a Dask scheduler, such as ``"tcp://node:8786"``, whose workers do the blocks. All must see the files
+        under the same paths. Needs the extra ``bayne[distributed]``.
+    resume
+        Go on with the run in the folder; begin one if there is none.
+    overwrite
+        Replace the run in the folder.
+    keep_spectra
+        Write draws and model spectra as well (HDF5).
+    reading
+        Options of `read_spectrum` for all spectra.
+    tell
+        Called with the share that is done and a line of progress.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    ReadError, BayneError
+        The catalogue, the emulator or an argument is wrong; the folder has another run, and the message says what
+        differs; the disk is full or cannot be written to, the scheduler cannot be reached or goes away: what is written
+        is kept.
+    """
+    for name in ("id", "mask"):
+        if name in options:
+            raise BayneError(f"{name} belongs to one star: it is not an option of all")
+    known = list(inspect.signature(read_spectrum).parameters)[1:]
+    for name in reading:
+        if name not in known:
+            raise BayneError(f"reading: no option {name!r}. {did_you_mean(name, known)}")
+    _check(block, shard, scheduler, resume, overwrite)
+    settings = bound_settings(method, {**options, "seed": seed})
+    network = emulator if isinstance(emulator, Emulator) else load_emulator(emulator)
+    entries = read_catalogue(catalogue, spectra)
+    check_arguments(replace(settings, priors=settings.priors | dict.fromkeys(entries.priors)), network)
+    new = manifest(entries, network, settings, reading=reading, keep_spectra=keep_spectra, block=block)
+    work, folder = Work(network, settings, dict(reading)), Path(output)
+    try:
+        with nullcontext(fit_blocks) if scheduler is None else _workers(scheduler) as do:
+            store = begin(folder, entries, new, resume=resume, overwrite=overwrite, shared=shard[1] > 1)
+            _run(store, work, shard, resume, tell, do)
+    except OSError as error:
+        raise BayneError(f"{error}; whole blocks are kept in {folder}: mend it and go on with resume") from error
+    return folder
+
+
+def _workers(scheduler: str) -> AbstractContextManager[Do]:
+    from .distributed import workers  # Dask: an extra
+
+    return workers(scheduler)
+
+
+def _check(block: int, shard: tuple[int, int], scheduler: str | None, resume: bool, overwrite: bool) -> None:
+    i, n = shard
+    if block < 1:
+        raise BayneError(f"block = {block}; give 1 or more")
+    if not 0 <= i < n:
+        raise BayneError(f"shard = {i}/{n}: of n processes they are 0/n, 1/n, ... up to {max(n - 1, 0)}/n")
+    if scheduler is not None and n > 1:
+        raise BayneError("shard is for processes without a scheduler, which shares out all blocks itself: choose one")
+    if resume and overwrite:
+        raise BayneError("resume goes on with the run that is there, overwrite replaces it: choose one")
+    if overwrite and n > 1:
+        raise BayneError("overwrite would remove what other shards have written: remove the folder first")
+
+
+@dataclass(frozen=True)
+class Work:
+    """How stars are fitted.
+
+    Parameters
+    ----------
+    emulator
+        As given.
+    settings
+        Of all stars; each adds its own priors.
+    reading
+        Options of `read_spectrum`.
+    """
+
+    emulator: Emulator
+    settings: Settings
+    reading: dict[str, Any]
+    distilled: dict[str, Emulator] = field(default_factory=dict)
+
+    def read(self, entries: Sequence[Entry]) -> tuple[list[Spectrum | str], float]:
+        """Spectra, or why they cannot be read, and the seconds taken."""
+        clock, found = time.perf_counter(), list[Spectrum | str]()
+        for entry in entries:
+            try:
+                with _naming(entry.spectrum_id):
+                    found.append(read_spectrum(entry.path, **(self.reading | entry.options)))
+            except ReadError as error:
+                found.append(str(error))
+        return found, time.perf_counter() - clock
+
+    def call(self, entry: Entry, spectrum: Spectrum | str) -> Call:
+        """What fits a star, or says why there is no result."""
+        if isinstance(spectrum, str):
+            return lambda: spectrum
+        settings = replace(self.settings, priors=self.settings.priors | entry.priors)
+        name = spectrum.instrument
+        try:
+            if name not in self.distilled:
+                self.distilled[name] = affordable(self.emulator, self.settings, name)
+        except BayneError as error:
+            return partial(str, error)
+        return partial(_fit, spectrum, self.distilled[name], settings, entry.spectrum_id)
+
+
+def _fit(spectrum: Spectrum, emulator: Emulator, settings: Settings, name: str) -> FitResult | str:
+    try:
+        with _naming(name):
+            return fit(spectrum, emulator, settings, name)
+    except BayneError as error:
+        return str(error)
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Defects say at which star they show."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"at {name!r}")
+        raise
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block that was written.
+
+    Parameters
+    ----------
+    number
+        Of the block.
+    flags
+        Bad flags of its stars.
+    reading, waiting, writing
+        Seconds: in the thread that reads, for that thread, and in the one that writes.
+    fitting
+        Seconds, where another process did the block.
+    """
+
+    number: int
+    flags: list[Flag]
+    reading: float
+    waiting: float
+    writing: float
+    fitting: float = 0.0
+
+
+#: What does blocks and yields each as it is there.
+Do = Callable[[Store, "Work", Sequence[int]], Generator[Block, None, None]]
+
+
+def fit_blocks(store: Store, work: Work, numbers: Sequence[int]) -> Generator[Block, None, None]:
+    """Fit blocks and write them, reading and writing in threads; yields each as it is there.
+
+    Stars go through `together` in one stream: where many are fitted side by side, those of the next block take the
+    places of those that have ended.
+    """
+    size = store.manifest["block"]
+    times: dict[int, tuple[float, float]] = {}
+    under_way: dict[int, dict[int, FitResult | str]] = {}
+    written: deque[Future[Block]] = deque()
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        stars = _stars(store, work, numbers, reader, times)
+        with closing(together(stars, work.settings.method)) as ends:
+            for place, result in ends:
+                number = numbers[place // size]  # only the last of all blocks has fewer stars
+                results = under_way.setdefault(number, {})
+                results[place % size] = result
+                if len(results) == store.size(number):
+                    done = [results[i] for i in range(len(results))]
+                    written.append(writer.submit(_write, store, work, number, done, times.pop(number)))
+                    del under_way[number]
+                while written and (written[0].done() or len(written) > WAITING):
+                    yield written.popleft().result()
+        while written:
+            yield written.popleft().result()
+
+
+def _write(
+    store: Store, work: Work, number: int, results: Sequence[FitResult | str], times: tuple[float, float]
+) -> Block:
+    clock = time.perf_counter()
+    flags = store.write(number, results, work.emulator.wavelength)
+    return Block(number, flags, *times, time.perf_counter() - clock)
+
+
+def _stars(
+    store: Store, work: Work, numbers: Sequence[int], pool: Executor, times: dict[int, tuple[float, float]]
+) -> Iterator[Call]:
+    """What fits the stars of blocks; the next block is read meanwhile."""
+    ahead = [pool.submit(work.read, store.entries(number)) for number in numbers[:1]]
+    for i, number in enumerate(numbers):
+        clock = time.perf_counter()
+        spectra, reading = ahead.pop().result()
+        times[number] = reading, time.perf_counter() - clock
+        ahead = [pool.submit(work.read, store.entries(following)) for following in numbers[i + 1 : i + 2]]
+        for star in zip(store.entries(number), spectra, strict=True):
+            yield work.call(*star)
+
+
+def _run(store: Store, work: Work, shard: tuple[int, int], resume: bool, tell: Tell, do: Do) -> None:
+    """Do the blocks of a shard that are not there."""
+    own = store.blocks[shard[0] :: shard[1]]
+    progress = _Progress(sum(map(store.size, own)))
+    todo = []
+    for number in own:
+        try:
+            progress.count(store.bad_flags(number))
+        except ReadError as error:
+            todo.append(number)
+            if store.path("rows", number).exists():
+                log.warning("%s; the block is made again", error)
+    if progress.done and not resume:
+        raise BayneError(f"{store.folder} has blocks of shard {shard[0]}/{shard[1]} already: go on with resume")
+    tell(progress.share, f"{progress.done} of {progress.number} stars are there")
+    with closing(do(store, work, todo)) as blocks:
+        for block in blocks:
+            progress.add(block)
+            store.write_status(shard, progress.status())
+            tell(progress.share, str(progress))
+    store.write_status(shard, progress.status())
+
+
+class _Progress:
+    """What a process has done of the stars that are its own."""
+
+    def __init__(self, number: int) -> None:
+        self.number, self.done, self.failed, self.failures = number, 0, 0, Counter[str]()
+        self.here, self.begun = 0, time.perf_counter()
+        self.seconds = {"reading": 0.0, "waiting": 0.0, "writing": 0.0, "fitting": 0.0}
+
+    @property
+    def share(self) -> float:
+        """Of the stars that are there; a shard may have none."""
+        return self.done / self.number if self.number else 1.0
+
+    def count(self, flags: Sequence[Flag]) -> None:
+        """Stars that are there."""
+        self.done += len(flags)
+        self.failed += sum(bool(bits) for bits in flags)
+        self.failures.update(name for bits in flags for name in bits.names)
+
+    def add(self, block: Block) -> None:
+        """Stars that were fitted now."""
+        self.count(block.flags)
+        self.here += len(block.flags)
+        for name in self.seconds:
+            self.seconds[name] += getattr(block, name)
+
+    def status(self) -> dict[str, Any]:
+        """For the status file; times in seconds, but for ``all`` those of all workers together."""
+        whole = time.perf_counter() - self.begun
+        fitting = self.seconds["fitting"] or whole - self.seconds["waiting"]
+        seconds = {"all": whole} | self.seconds | {"fitting": fitting}
+        rate = self.here / whole
+        return {
+            "number": self.number,
+            "done": self.done,
+            "failed": self.failed,
+            "failures": dict(self.failures.most_common()),
+            "rate": rate,
+            "remaining": (self.number - self.done) / rate if rate else None,
+            "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        }
+
+    def __str__(self) -> str:
+        now = self.status()
+        left = str(timedelta(seconds=round(now["remaining"])))
+        bad = ", ".join(f"{count} {name}" for name, count in now["failures"].items())
+        text = f"{self.done} of {self.number} stars, {now['rate']:.3g} a second, {left} left"
+        return text + (f"; {self.failed} bad: {bad}" if bad else "")

@@ -1,0 +1,342 @@
+"""The folder of a run: what it is a run of, and blocks of results that are there in whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from astropy.table import Table
+
+from ..errors import BayneError, ReadError
+from ..files import replacing
+from ..flags import Flag
+from ..inference import ArmFit, FitResult
+from ..spectrum import C_KMS, FloatArray
+from .catalogue import Catalogue, Entry
+from .columns import SHIFT, Layout
+from .manifest import read_manifest, refuse_other
+
+_KINDS = {"rows": "parquet", "residuals": "npz", "spectra": "h5"}
+
+#: Tells processes apart whose hosts and numbers are the same, as those of containers are.
+_TOKEN = secrets.token_hex(4)
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder of a run.
+
+    Parameters
+    ----------
+    folder
+        Where it is.
+    manifest
+        What it is a run of; see `manifest`.
+    catalogue
+        Its entries.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    catalogue: Catalogue
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The columns."""
+        return Layout(tuple(self.manifest["labels"]), tuple(self.manifest["free"]))
+
+    @property
+    def blocks(self) -> range:
+        """Numbers of all blocks, whether they are there or not."""
+        return range(-(-len(self.catalogue) // self.manifest["block"]))
+
+    @property
+    def kinds(self) -> list[str]:
+        """Folders of the files that each block has; the one that is written last comes last."""
+        kept = self.manifest["configuration"]["keep_spectra"]
+        return [*(["spectra"] if kept else []), "residuals", "rows"]
+
+    def entries(self, number: int) -> list[Entry]:
+        """Entries of a block."""
+        size = self.manifest["block"]
+        return self.catalogue[number * size : (number + 1) * size]
+
+    def size(self, number: int) -> int:
+        """How many entries a block has."""
+        size: int = self.manifest["block"]
+        return min(size, len(self.catalogue) - number * size)
+
+    def path(self, kind: str, number: int) -> Path:
+        """File of a block: ``"rows"``, ``"residuals"`` or ``"spectra"``."""
+        return self.folder / kind / f"block-{number:06d}.{_KINDS[kind]}"
+
+    def missing(self, number: int) -> list[Path]:
+        """Files that a block lacks."""
+        return [path for kind in self.kinds if not (path := self.path(kind, number)).exists()]
+
+    def bad_flags(self, number: int) -> list[Flag]:
+        """Bad flags of the stars of a block that is there.
+
+        Raises
+        ------
+        ReadError
+            A file is missing; the rows cannot be read, or are not those of the catalogue.
+        """
+        for path in self.missing(number):
+            raise ReadError(f"{path}: no such file")
+        path = self.path("rows", number)
+        rows = _parquet(path, ["spectrum_id", "flag_bad"])
+        expected = [entry.spectrum_id for entry in self.entries(number)]
+        found = rows["spectrum_id"].to_pylist()
+        if len(found) != len(expected):
+            raise ReadError(f"{path} has {len(found)} rows, its block of the catalogue has {len(expected)}")
+        for ours, theirs in zip(expected, found, strict=True):
+            if ours != theirs:
+                raise ReadError(f"{path} has a row of {theirs!r} where the catalogue has {ours!r}")
+        return [Flag(bits << SHIFT) for bits in rows["flag_bad"].to_pylist()]
+
+    def damage(self, number: int) -> str:
+        """What is wrong with the residuals or spectra of a block that is there, in words; empty where nothing is."""
+        try:
+            with np.load(path := self.path("residuals", number)) as file:
+                for name in ("wavelength", "number", "sum", "square"):
+                    file[name]
+            if "spectra" in self.kinds:
+                with h5py.File(path := self.path("spectra", number)) as file:
+                    list(file)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            return f"{path} cannot be read: {error}"
+        return ""
+
+    def write(self, number: int, results: Sequence[FitResult | str], wavelength: np.ndarray) -> list[Flag]:
+        """Write a block, its rows last: with them it is there; returns the bad flags of its stars.
+
+        Parameters
+        ----------
+        number
+            Of the block.
+        results
+            One for each of its entries, or a sentence.
+        wavelength
+            (p,) vacuum Å at which residuals are added up.
+        """
+        entries = self.entries(number)
+        method = self.manifest["configuration"]["method"]
+        rows = [self.layout.row(*pair, method) for pair in zip(entries, results, strict=True)]
+        fits = [result for result in results if isinstance(result, FitResult)]
+        if "spectra" in self.kinds:
+            with replacing(self.path("spectra", number), writer=_writer()) as part, h5py.File(part, "w") as spectra:
+                for result in fits:
+                    _keep(spectra.create_group(result.id), result)
+        with replacing(self.path("residuals", number), writer=_writer()) as part, part.open("wb") as file:
+            np.savez_compressed(file, **residuals([fit for fit in fits if fit.ok], wavelength))
+        with replacing(self.path("rows", number), writer=_writer()) as part:
+            # of a few rows with hundreds of columns, statistics and dictionaries would be the larger part
+            pq.write_table(self.layout.table(rows), part, use_dictionary=False, write_statistics=False)
+        return [Flag(row["flag_bad"] << SHIFT) for row in rows]
+
+    def write_status(self, shard: tuple[int, int], status: Mapping[str, Any]) -> None:
+        """Write what a process has done, for those who watch."""
+        with replacing(status_path(self.folder, shard), writer=_writer()) as part:
+            part.write_text(json.dumps(status, indent=2) + "\n", encoding="utf-8")
+
+
+def begin(
+    folder: Path, catalogue: Catalogue, new: dict[str, Any], *, resume: bool, overwrite: bool, shared: bool
+) -> Store:
+    """A folder to write to: a new one, or that of the same run.
+
+    Parameters
+    ----------
+    new
+        `manifest` of the run that is to be.
+    resume, overwrite
+        Go on with, or remove, the run that is there.
+    shared
+        Whether other processes may have begun it.
+
+    Raises
+    ------
+    BayneError
+        The folder is of another run, which differs in what the message names, or of none.
+    """
+    note = folder / "manifest.json"
+    there = [] if note.exists() or not folder.is_dir() else sorted(path.name for path in folder.glob("[!.]*"))
+    if there:
+        raise BayneError(f"{folder} is no folder of a run, it has {', '.join(there[:3])}: give a new or empty one")
+    if note.exists() and overwrite:
+        _remove(folder)
+    if note.exists() and not (resume or shared):
+        raise BayneError(f"{folder} has a run already: go on with resume, or overwrite it")
+    if not note.exists():
+        _create(note, new)
+    found = read_manifest(folder)
+    rows = folder / "catalogue.parquet"
+    if found.get("catalogue") != new["catalogue"] and rows.exists():
+        words = Catalogue(_parquet(rows), Path(found["root"])).difference(catalogue)
+        raise BayneError(f"{folder} is of another catalogue: {words}")
+    refuse_other(folder, found, new)
+    if not rows.exists():
+        with replacing(rows, writer=_writer()) as part:
+            pq.write_table(catalogue.table, part)
+    store = Store(folder, found, catalogue)
+    for kind in store.kinds:
+        (folder / kind).mkdir(exist_ok=True)
+        for left in () if shared else (folder / kind).glob(".block-*.part"):  # by a process that was killed
+            left.unlink()
+    return store
+
+
+def _create(note: Path, new: dict[str, Any]) -> None:
+    """Write the manifest, unless another process does so at the same moment."""
+    note.parent.mkdir(parents=True, exist_ok=True)
+    own = note.with_name(f".{note.name}.{_writer()}")
+    try:
+        own.write_text(json.dumps(new, indent=2) + "\n", encoding="utf-8")
+        os.link(own, note)
+    except FileExistsError:
+        pass  # it will be compared with ours
+    finally:
+        own.unlink(missing_ok=True)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a run, the manifest last, and nothing else that may be in its folder."""
+    for kind in _KINDS:
+        if (folder / kind).exists():
+            shutil.rmtree(folder / kind)
+    for path in (*folder.glob("status*.json"), folder / "catalogue.parquet", folder / "manifest.json"):
+        path.unlink(missing_ok=True)
+
+
+def open_store(folder: str | Path) -> Store:
+    """The run in a folder.
+
+    Raises
+    ------
+    ReadError
+        There is none, it is of another version, or its manifest or catalogue is damaged.
+    """
+    folder = Path(folder)
+    found = read_manifest(folder)
+    catalogue = Catalogue(_parquet(folder / "catalogue.parquet"), Path(found["root"]))
+    if len(catalogue) != found["number"] or catalogue.hash != found["catalogue"]:
+        raise ReadError(f"{folder / 'catalogue.parquet'} is not the catalogue of manifest.json")
+    return Store(folder, found, catalogue)
+
+
+def status_path(folder: Path, shard: tuple[int, int]) -> Path:
+    """Where a process tells what it has done."""
+    i, n = shard
+    return folder / ("status.json" if n == 1 else f"status-{i}-of-{n}.json")
+
+
+def read_rows(folder: str | Path) -> Table:
+    """All rows of a run that are there, in the order of the catalogue, with units and descriptions.
+
+    Raises
+    ------
+    ReadError
+        The folder is no run, or a block cannot be read.
+    """
+    store = open_store(folder)
+    blocks = [_parquet(path) for number in store.blocks if (path := store.path("rows", number)).exists()]
+    whole = pa.concat_tables([store.layout.table([]), *blocks], promote_options="default")
+    known = {column.name for column in store.layout.columns()}
+    arms = [name.removeprefix("snr_") for name in whole.column_names if name not in known]
+    table = Table()
+    for column in store.layout.columns(arms):
+        values = whole[column.name].combine_chunks()
+        if pa.types.is_string(column.type):
+            array = np.array(values.to_pylist(), dtype=str)
+        elif pa.types.is_fixed_size_list(column.type):
+            array = values.flatten().to_numpy().reshape(-1, column.type.list_size)
+        else:
+            array = values.to_numpy(zero_copy_only=False).astype(column.type.to_pandas_dtype())
+        table[column.name] = array
+        table[column.name].unit = column.unit or None
+        table[column.name].description = column.description
+        table[column.name].meta["ucd"] = column.ucd
+    return table
+
+
+def _parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
+    try:
+        return pq.read_table(path, columns=columns, partitioning=None)
+    except FileNotFoundError:
+        raise ReadError(f"{path}: no such file") from None
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise ReadError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+
+
+def residuals(results: Sequence[FitResult], wavelength: FloatArray) -> dict[str, Any]:
+    """Residuals of stars, (flux - model) / continuum in the rest frame, added up.
+
+    Parameters
+    ----------
+    results
+        Of stars that were fitted.
+    wavelength
+        (p,) vacuum Å. Each takes from a star the pixel that is nearest, where it was used.
+
+    Returns
+    -------
+    dict
+        ``wavelength``; of the stars that have a pixel there, ``number``, ``sum`` and ``square``, the sum of squares.
+        All (p,).
+    """
+    number = np.zeros(wavelength.size, np.int32)
+    total, square = np.zeros((2, wavelength.size))
+    for result in results:
+        own = np.full(wavelength.size, np.nan)
+        for arm in result.arms:
+            own = np.where(np.isfinite(own), own, _nearest(arm, result.diagnostics["velocity_frame"], wavelength))
+        number += np.isfinite(own)
+        total += np.nan_to_num(own)
+        square += np.nan_to_num(own) ** 2
+    return {
+        "wavelength": wavelength,
+        "number": number,
+        "sum": total.astype(np.float32),
+        "square": square.astype(np.float32),
+    }
+
+
+def _nearest(arm: ArmFit, velocity: float, wavelength: FloatArray) -> FloatArray:
+    """Residuals at wavelengths in the rest frame; NaN where the arm has none."""
+    rest = arm.wavelength * np.exp(-np.arctanh(velocity / C_KMS))  # relativistic: see `forward.operators.log_doppler`
+    place = np.searchsorted(0.5 * (rest[1:] + rest[:-1]), wavelength)
+    near = np.abs(rest[place] - wavelength) < 0.75 * np.gradient(rest)[place]  # steps differ a little
+    residual = np.full(rest.size, np.nan)
+    residual[arm.used] = ((arm.flux - arm.model) / arm.continuum)[arm.used]
+    return np.where(near, residual[place], np.nan)
+
+
+def _keep(group: h5py.Group, result: FitResult) -> None:
+    """Draws and spectra of a star."""
+    posterior = result.idata.posterior
+    group.attrs["names"] = list(result.names)
+    group["draws"] = np.stack([posterior[name].values for name in result.names], axis=-1).astype(np.float32)
+    for i, arm in enumerate(result.arms):
+        own = group.create_group(f"arm_{i}")
+        own.attrs["name"] = arm.name
+        for key in ("wavelength", "flux", "sigma", "model", "continuum", "used"):
+            own.create_dataset(key, data=getattr(arm, key), compression="gzip")
+
+
+def _writer() -> str:
+    """Name of this process: two may write the same block, each under a name of its own before it is renamed."""
+    return f"{socket.gethostname()}-{os.getpid()}-{_TOKEN}"

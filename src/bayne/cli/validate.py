@@ -1,0 +1,30 @@
+"""``bayne validate``: whether a run is complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .common import Level, console, set_up
+
+
+def validate(
+    folder: Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)],
+    *,
+    log_level: Level = None,
+) -> None:
+    """Check a run of 'bayne fit-catalog' against its manifest. The exit code is 1 where something is missing or wrong.
+
+    \b
+    Example:
+      bayne validate run
+    """
+    set_up(log_level)
+    from ..catalog import validate as work
+
+    wrong = work(folder)
+    console().print("\n".join(wrong) or "all is there", soft_wrap=True)
+    if wrong:
+        raise typer.Exit(1)

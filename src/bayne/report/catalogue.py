@@ -1,0 +1,398 @@
+"""One self-contained HTML page about a run over many spectra."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from astropy.table import Table
+from matplotlib.figure import Figure
+
+from ..catalog.manifest import read_manifest
+from ..catalog.store import read_rows
+from ..catalog.visits import MIN_PAIRS, calibration, pulls
+from ..errors import ReadError
+from ..flags import SENTENCES, Flag
+from ..labels import pretty, unit
+from ..spectrum import FloatArray
+from .catalogue_figures import SHOWN, Stars, errors_figure, kiel_figure, planes_figure, visits_figure
+from .figures import decimals
+from .html import Row, note, number, picture, table, write
+from .page import emulator_name
+from .stack import MIN_STARS, WINDOW, Window, close_figure, read_stack, stack_figure, worst_windows
+from .style import ORANGE, RED, png
+
+#: Rows of the tables of worst, failed and random spectra.
+LISTED = 12
+
+#: Fewest pulls between visits that make a histogram.
+LEAST_PULLS = 10
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder as the page needs it.
+
+    Parameters
+    ----------
+    folder
+        Where the run is; pages of single stars are under ``pages``.
+    here
+        Folder of the page, from which links start.
+    stars
+        All rows.
+    manifest
+        See `bayne.catalog.manifest`.
+    rate
+        Spectra per second; NaN where it is unknown.
+    """
+
+    folder: Path
+    here: Path
+    stars: Stars
+    manifest: dict[str, Any]
+    rate: float
+
+    @cached_property
+    def failed(self) -> np.ndarray:
+        """(n,) rows without a result."""
+        return self.stars.flagged(Flag.FAILED)
+
+    @cached_property
+    def warned(self) -> np.ndarray:
+        """(n,) rows that are ok, with a warning."""
+        return self.stars.ok & (self.stars.flags != 0)
+
+    @cached_property
+    def doubtful(self) -> np.ndarray:
+        """(n,) rows with a result that must not be used as it is."""
+        return ~self.stars.ok & ~self.failed
+
+    @cached_property
+    def calibration(self) -> Table:
+        """See `bayne.catalog.visits.calibration`."""
+        return calibration(self.stars.table, self.stars.labels)
+
+
+def write_catalogue_page(folder: str | Path, output: str | Path, overwrite: bool = False) -> Path:
+    """Write a page about a run over many spectra: counts, stars, errors, flags, residuals, repeat visits.
+
+    Parameters
+    ----------
+    folder
+        Folder of a run that `fit_catalog` wrote; it may still be unfinished.
+    output
+        File to write, by rename. It refers to ``pages/<spectrum_id>.html`` in the folder where there are such pages.
+    overwrite
+        Replace the file if it is there.
+
+    Returns
+    -------
+    Path
+        Where the page is.
+
+    Raises
+    ------
+    ReadError
+        The folder is no run, or a file in it is damaged.
+    FileExistsError
+        The file is there and `overwrite` is False.
+    FileNotFoundError
+        The folder of the page does not exist.
+    """
+    folder, output = Path(folder), Path(output)
+    run = _read(folder, output.parent)
+    parts = (_header, _kiel, _planes, _errors, _labels, _flags, _residuals, _visits, _listed)
+    return write(output, f"{folder.resolve().name}: run", (part(run) for part in parts), overwrite)
+
+
+def _read(folder: Path, here: Path) -> Run:
+    return Run(folder, here, Stars(read_rows(folder)), read_manifest(folder), _rate(folder))
+
+
+def _rate(folder: Path) -> float:
+    """Spectra per second of all processes of the run; NaN where they do not tell."""
+    try:
+        told = [dict(json.loads(path.read_text(encoding="utf-8"))).get("rate") for path in folder.glob("status*.json")]
+    except (ValueError, TypeError, OSError) as error:
+        raise ReadError(f"{folder}: its status cannot be read ({error})") from None
+    return float(sum(rate for rate in told if rate)) or np.nan
+
+
+def _header(run: Run) -> str:
+    stars, total = run.stars, len(run.stars)
+    wanted = int(run.manifest["number"])
+    verdict, words = ("ok", "finished") if total >= wanted else ("warn", f"{_count(total)} of {_count(wanted)} done")
+    seconds, several = stars.column("seconds"), _several(stars)
+    facts = {
+        "Spectra": _count(total),
+        "Ok": _share(stars.ok, total),
+        "Ok, with warnings": _share(run.warned, total),
+        "Flagged bad": _share(run.doubtful, total),
+        "Failed": _share(run.failed, total),
+        "Stars with several spectra": _count(several),
+        "S/N per pixel": _range(stars.snr, 0),
+        "Spectra per hour": f"{3600 * run.rate:,.0f}" if np.isfinite(run.rate) else "unknown",
+        "Seconds per spectrum": _range(seconds, 2),
+        "Emulator": emulator_name(run.manifest),
+        "Method": _methods(run),
+    }
+    items = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items())
+    return (
+        f'<header>\n<h1>{escape(run.folder.resolve().name)}</h1><span class="verdict {verdict}">{words}</span>\n'
+        f'<dl class="facts">{items}</dl>\n</header>'
+    )
+
+
+def _count(number: int) -> str:
+    return f"{number:,}"
+
+
+def _share(which: np.ndarray, total: int) -> str:
+    count = int(which.sum())
+    return f"{_count(count)} ({100 * count / total:.1f}%)" if total else "0"
+
+
+def _range(values: FloatArray, digits: int) -> str:
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return "unknown"
+    low, middle, high = np.percentile(known, [5, 50, 95])
+    return f"{middle:.{digits}f} (90% within {low:.{digits}f} to {high:.{digits}f})"
+
+
+def _several(stars: Stars) -> int:
+    _, count = np.unique(np.asarray(stars.table["star_id"], dtype=str), return_counts=True)
+    return int((count > 1).sum())
+
+
+def _methods(run: Run) -> str:
+    taken = np.asarray(run.stars.table["method"], dtype=str)[~run.failed]
+    found = [f"{name} {_count(int(n))}" for name, n in zip(*np.unique(taken, return_counts=True), strict=True)]
+    return ", ".join(found) or "none"
+
+
+def _kiel(run: Run) -> str:
+    return _drawn(
+        "Kiel diagram",
+        kiel_figure(run.stars),
+        "Spectra that are ok, coloured by [Fe/H].",
+        "No spectrum that is ok has both Teff and log g.",
+    )
+
+
+def _planes(run: Run) -> str:
+    return _drawn(
+        "Abundances",
+        planes_figure(run.stars),
+        "Spectra that are ok. Blue: the spectrum tells more than the prior; grey: it does not; grey triangles: 95% "
+        "upper limits. The cross shows the median errors.",
+        "No spectrum that is ok has an abundance [X/Fe].",
+    )
+
+
+def _errors(run: Run) -> str:
+    return _drawn(
+        "Errors against S/N",
+        errors_figure(run.stars),
+        "Spectra that are ok. An error below the bound owes it to the prior or to the edge of the emulator's domain; "
+        "one far above it, to a posterior that is not Gaussian. Lines: medians of bins with equal numbers of spectra.",
+        "No spectrum that is ok has both an S/N and an error.",
+    )
+
+
+def _drawn(title: str, figure: Figure | None, words: str, otherwise: str) -> str:
+    """A figure under its title, or the sentence that says why there is none."""
+    if figure is None:
+        return f"<h2>{title}</h2>\n{note(otherwise)}"
+    return f"<h2>{title}</h2>\n{note(words)}\n{picture(png(figure), title, 'natural')}"
+
+
+def _labels(run: Run) -> str:
+    if not run.stars.ok.any():
+        return f"<h2>Labels</h2>\n{note('No spectrum is ok.')}"
+    head = ["label", "spectra", "median error", "median bound", "error / bound", "upper limits", "pairs", "inflation"]
+    words = (
+        "Spectra that are ok and whose label is free. Error / bound: median of the ratio. Pairs: independent pairs of "
+        "visits of the same star (k visits count as k − 1). Inflation: by how much the errors are too small, the "
+        "68.27th percentile of the absolute pulls between visits, from at least "
+        f"{MIN_PAIRS} pairs; calibrated errors are multiplied by it where it is above 1."
+    )
+    body = table(head, (_label_row(run, name) for name in run.stars.labels))
+    return f"<h2>Labels</h2>\n{note(words)}\n{body}"
+
+
+def _label_row(run: Run, name: str) -> Row:
+    stars, found = run.stars, run.calibration[run.stars.labels.index(name)]
+    std, bound = stars.column(f"{name}_std"), stars.column(f"{name}_bound")
+    use = stars.ok & (std > 0)
+    error, least, ratio = (_median(x[use]) for x in (std, np.where(np.isfinite(bound), bound, np.nan), std / bound))
+    inflation = ""
+    if np.isfinite(found["inflation"]):
+        inflation = f"{number(found['inflation'], 2)} ± {number(found['inflation_error'], 2)}"
+    return [
+        ("left", escape(f"{pretty(name)} ({unit(name)})" if unit(name) else pretty(name))),
+        ("", _count(int(use.sum()))),
+        ("", number(error, decimals(error))),
+        ("", number(least, decimals(least))),
+        ("", number(ratio, 2)),
+        ("", _count(int((use & np.isfinite(stars.limit(name))).sum()))),
+        ("", _count(int(found["pairs"]))),
+        ("alert" if found["inflation"] - 3 * found["inflation_error"] > 1 else "", inflation),
+    ]
+
+
+def _median(values: FloatArray) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else np.nan
+
+
+def _flags(run: Run) -> str:
+    counts = {bit: int(run.stars.flagged(bit).sum()) for bit in Flag}
+    most = max(counts.values(), default=0)
+    if not most:
+        return f"<h2>Flags</h2>\n{note('No flag is set.')}"
+    groups = (("Bad: the numbers must not be used as they are", True, RED), ("Warnings", False, ORANGE))
+    rows: list[Row | str] = []
+    for title, bad, colour in groups:
+        own = sorted((bit for bit in Flag if bool(bit.bad) == bad and counts[bit]), key=lambda bit: -counts[bit])
+        rows += [title] * bool(own)
+        rows += [_flag_row(run, bit, counts[bit], most, colour) for bit in own]
+    return f"<h2>Flags</h2>\n{table(['flag', 'spectra', 'share', '', 'meaning'], rows)}"
+
+
+def _flag_row(run: Run, bit: Flag, count: int, most: int, colour: str) -> Row:
+    bar = f'<div style="height:11px;width:{max(2.0, 220 * count / most):.0f}px;background:{colour}"></div>'
+    return [
+        ("left", escape(_words(bit))),
+        ("", _count(count)),
+        ("", f"{100 * count / len(run.stars):.1f}%"),
+        ("left", bar),
+        _long(escape(SENTENCES[bit])),
+    ]
+
+
+def _words(bit: Flag) -> str:
+    return (bit.name or "").lower().replace("_", " ")
+
+
+def _residuals(run: Run) -> str:
+    title, stack = "<h2>Residuals of all stars</h2>", read_stack(run.folder)
+    if stack is None:
+        return f"{title}\n{note('The run has no residuals of spectra that are ok.')}"
+    windows, most = worst_windows(stack), int(stack.number.max())
+    words = (
+        f"Mean (blue) and scatter (grey) of (flux − model) / continuum over {_count(most)} spectra that are ok, in the "
+        "rest frame. Where the mean is above zero, stars are brighter than the model: its line is too strong. "
+    )
+    if windows:
+        words += "Orange: the worst windows, by number."
+    elif most < MIN_STARS:
+        words += f"Fewer than {MIN_STARS} spectra: what is wrong for everyone cannot be told from noise."
+    else:
+        words += "No window has a mean residual beyond noise."
+    parts = [title, note(words), picture(png(stack_figure(stack, windows)), "Mean residual by wavelength", "wide")]
+    if windows:
+        words = (
+            f"Windows of {WINDOW:.0f} km/s in which the mean residual exceeds the noise. Size: root mean square of the "
+            "mean residual, noise taken off; largest: at one pixel; scatter: of single spectra, median. Bands in the "
+            "close-ups: the error of the mean."
+        )
+        parts += ["<h3>Wavelengths that are wrong for everyone</h3>", note(words)]
+        parts += [table(_WINDOWS, _window_rows(windows))]
+        parts += [picture(png(close_figure(stack, windows)), "Close-ups of the worst windows", "natural")]
+    return "\n".join(parts)
+
+
+_WINDOWS = ("", "from (Å)", "to (Å)", "size (%)", "largest (%)", "scatter (%)", "spectra", "lines there (vacuum Å)")
+
+
+def _window_rows(windows: Sequence[Window]) -> Iterator[Row]:
+    for rank, w in enumerate(windows, 1):
+        numbers = [number(w.low, 2), number(w.high, 2), *(number(100 * x, 2) for x in (w.size, w.mean, w.scatter))]
+        yield [("left", str(rank)), *(("", text) for text in numbers), ("", _count(w.stars)), _long(escape(w.lines))]
+
+
+def _visits(run: Run) -> str:
+    found = {name: pulls(run.stars.table, name) for name in run.stars.labels}
+    shown = {name: values for name, values in found.items() if values.size >= LEAST_PULLS}
+    if not shown:
+        most = max((values.size for values in found.values()), default=0)
+        words = f"{most} independent pairs of visits: too few for a picture." if most else "No star was visited twice."
+        return f"<h2>Repeat visits</h2>\n{note(words)}"
+    words = (
+        "Differences between visits of the same star over their errors: narrower than the Gaussian where errors are "
+        "too large, or where visits share a prior or an error of the model; wider where errors are too small. The "
+        f"last bins hold all beyond ±{SHOWN:g}. Numbers are in the table of labels."
+    )
+    image = picture(png(visits_figure(shown)), "Pulls between visits", "natural")
+    return f"<h2>Repeat visits</h2>\n{note(words)}\n{image}"
+
+
+_LISTED = ("spectrum", "Teff (K)", "log g", "[Fe/H]", "S/N", "χ² / pixels", "what to know")
+
+
+def _listed(run: Run) -> str:
+    stars, chi2 = run.stars, run.stars.column("chi2_reduced")
+    order = np.argsort(-chi2, kind="stable")  # NaN comes last
+    order = order[np.isfinite(chi2[order])]
+    worst: list[Row | str] = []
+    for title, which in (("Ok", stars.ok), ("Flagged bad", run.doubtful)):
+        own = order[which[order]][:LISTED].tolist()
+        worst += [title, *(_star_row(run, i) for i in own)] if own else []
+    ok, failed = np.flatnonzero(stars.ok), np.flatnonzero(run.failed).tolist()
+    random = np.sort(np.random.default_rng(0).choice(ok, min(LISTED, ok.size), replace=False)).tolist()
+    first = f"The first {LISTED} of {_count(len(failed))}." if len(failed) > LISTED else f"{len(failed)} in all."
+    return "\n".join(
+        (
+            "<h2>Worst fits</h2>",
+            note("The largest χ² of photon noise per pixel.") if worst else note("Nothing was fitted."),
+            table(_LISTED, worst) if worst else "",
+            "<h2>Random spectra</h2>",
+            note("Drawn from those that are ok." if random else "No spectrum is ok."),
+            table(_LISTED, (_star_row(run, i) for i in random)) if random else "",
+            "<h2>Failed</h2>",
+            note(first if failed else "None."),
+            table(("spectrum", "file", "reason"), (_file_row(run, i) for i in failed[:LISTED])) if failed else "",
+        )
+    )
+
+
+def _star_row(run: Run, i: int) -> Row:
+    stars = run.stars
+    bits = sorted((bit for bit in Flag if int(stars.flags[i]) & int(bit)), key=lambda bit: not bit.bad)
+    words = ", ".join(f'<abbr title="{escape(SENTENCES[bit])}">{escape(_words(bit))}</abbr>' for bit in bits)
+    return [
+        ("left", _linked(run, i)),
+        *(("", number(stars.column(name)[i], places)) for name, places in (("teff", 0), ("logg", 2), ("fe_h", 2))),
+        ("", number(stars.snr[i], 0)),
+        ("", number(stars.column("chi2_reduced")[i], 2)),
+        _long(words),
+    ]
+
+
+def _file_row(run: Run, i: int) -> Row:
+    row = run.stars.table[i]
+    return [("left", _linked(run, i)), *(_long(escape(str(row[name]))) for name in ("path", "message"))]
+
+
+def _long(html: str) -> tuple[str, str]:
+    """A cell whose text may be broken into lines."""
+    return "left", f'<div style="white-space:normal">{html}</div>'
+
+
+def _linked(run: Run, i: int) -> str:
+    """The identity, linked to the star's own page where there is one."""
+    name = str(run.stars.table["spectrum_id"][i])
+    page = run.folder / "pages" / f"{name}.html"
+    if not page.is_file():
+        return escape(name)
+    return f'<a href="{quote(Path(os.path.relpath(page, run.here)).as_posix())}">{escape(name)}</a>'

@@ -145,6 +145,8 @@ def test_a_sharper_instrument_is_refused_with_both_resolutions():
     with pytest.raises(TooSharp, match=r"R = 80000.*R = 75000"):
         observed(PIXELS, GaussianLSF(PIXELS / 80_000.0))
     observed(PIXELS, GaussianLSF(PIXELS / 75_500.0))
+    with pytest.raises(TooSharp):  # a width whose square is zero
+        observed(PIXELS, GaussianLSF(PIXELS / 1e200))
 
 
 def test_an_unknown_lsf_is_asked_for():

@@ -72,8 +72,8 @@ def arm_kernel(arm: Arm, resolution: float, includes_pixel: bool) -> ArmKernel:
     usable = np.isfinite(sigma) & (sigma > 0)
     if not usable.any():
         raise BayneError(f"arm {arm.name!r}: the widths of its line-spread function are not positive")
-    instrument = np.where(usable, sigma, np.median(sigma[usable])) ** 2
-    ratio = np.sqrt(instrument / emulator)
+    instrument = np.where(usable, sigma, np.median(sigma[usable]))
+    ratio = instrument / np.sqrt(emulator)
     middle = float(np.median(ratio))
     if middle < 1 - SAME_WIDTH:
         raise TooSharp(
@@ -81,7 +81,7 @@ def arm_kernel(arm: Arm, resolution: float, includes_pixel: bool) -> ArmKernel:
             "use a sharper emulator, or smooth the spectrum and give resolution="
         )
     whole = includes_pixel or arm.lsf.includes_pixel
-    return ArmKernel(np.where(ratio < 1 + SAME_WIDTH, emulator, instrument), None if whole else width, None)
+    return ArmKernel(np.where(ratio < 1 + SAME_WIDTH, emulator, instrument**2), None if whole else width, None)
 
 
 def _banded(lsf: BandedLSF, emulator: float, width: FloatArray) -> ArmKernel:

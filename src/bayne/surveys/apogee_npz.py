@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike, fspath
 from pathlib import Path
 
 import numpy as np
+from numpy.lib import format as npy
 
 from ..errors import ReadError
 from ..spectrum import Spectrum
 from .apogee import INSTRUMENT, chip_arms
 from .build import origin
+from .fits_files import MOST_VALUES
 from .registry import Peek, register
 
 #: File with the wavelengths of these pixels, in the folder of the spectrum or in ``networks`` beside it.
@@ -39,10 +44,10 @@ def read(path: Path, wavelength: str | PathLike[str] | None = None) -> Spectrum:
         npz file whose array ``wavelength`` gives the pixels (vacuum Å); None looks for
         `WAVELENGTH_FILE` beside the spectrum and in the folder ``networks`` beside the spectrum's folder.
     """
-    with np.load(path, allow_pickle=False) as arrays:
+    with _opened(path) as arrays:
         flux, error = (_array(path, arrays, name) for name in ("spectrum", "spec_err"))
     source = _find(path) if wavelength is None else Path(fspath(wavelength))
-    with np.load(source, allow_pickle=False) as arrays:
+    with _opened(source) as arrays:
         grid = _array(source, arrays, "wavelength")
     if not flux.shape == error.shape == grid.shape or grid.ndim != 1:
         raise ReadError(
@@ -61,9 +66,24 @@ def read(path: Path, wavelength: str | PathLike[str] | None = None) -> Spectrum:
     )
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    with path.open("rb") as file:  # by itself NumPy leaves a file open that is no archive
+        arrays = np.load(file, allow_pickle=False)
+        if not isinstance(arrays, np.lib.npyio.NpzFile):
+            raise ReadError(f"{path.name} is no npz archive but a single array")
+        yield arrays
+
+
 def _array(path: Path, arrays: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
     if name not in arrays:
         raise ReadError(f"{path.name} has no array {name!r}; it has {', '.join(arrays.files)}")
+    assert arrays.zip is not None  # it is open
+    with arrays.zip.open(f"{name}.npy") as member:  # NumPy makes room for whatever shape is claimed
+        header = npy.read_array_header_1_0 if npy.read_magic(member) == (1, 0) else npy.read_array_header_2_0
+        shape, _, kind = header(member)
+    if kind.kind not in "iuf" or math.prod(shape) > MOST_VALUES:
+        raise ReadError(f"{path.name} is damaged: {name!r} claims the shape {shape} of {kind}")
     return np.asarray(arrays[name], dtype=np.float64)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -88,5 +89,15 @@ def with_profile_lsf(arms: tuple[Arm, ...], instrument: str) -> tuple[Arm, ...]:
 
 
 def origin(file: str, reader: str, header: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-    """Provenance of a spectrum: plain values only, so that it can be written as JSON."""
-    return {"file": file, "format": reader, **({"header": dict(header)} if header else {}), **more}
+    """Provenance of a spectrum: plain values only, so that it can be written as JSON; others are left out."""
+    return _plain({"file": file, "format": reader, **({"header": header} if header else {}), **more})
+
+
+def _plain(items: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _plain(item) if isinstance(item, Mapping) else item for key, item in items.items() if _is_plain(item)}
+
+
+def _is_plain(item: Any) -> bool:
+    if isinstance(item, list):
+        return all(map(_is_plain, item))
+    return item is None or isinstance(item, str | int | Mapping) or (isinstance(item, float) and math.isfinite(item))

@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import ReadError
 from ..spectrum import Frame, Medium, Spectrum
 from .build import build_arm, origin
+from .fits_files import MOST_VALUES
 from .registry import Peek, register
 from .stated import arms_with_lsf, check_plausible, choose_frame, choose_medium, text
 
@@ -55,11 +56,12 @@ def read(
         layout = _layout(file)
         if layout is None:
             raise ReadError(f"{path.name} has no arrays {', '.join(LAYOUTS[0])}; it has {', '.join(file) or 'none'}")
-        wave, flux, sigma = (np.atleast_2d(file[name][()]).astype(np.float64) for name in layout)
-        kept = np.atleast_2d(file[KEEP][()]).astype(bool) if KEEP in file else None
+        wave, flux, sigma = (_array(file, name, path).astype(np.float64) for name in layout)
+        kept = _array(file, KEEP, path).astype(bool) if KEEP in file else None
         attributes = {key: _plain(item) for key, item in file.attrs.items()}
-    if wave.ndim != 2 or not wave.shape == flux.shape == sigma.shape:
-        raise ReadError(f"{path.name}: {', '.join(layout)} differ in shape ({wave.shape}, {flux.shape}, {sigma.shape})")
+    shapes = [array.shape for array in (wave, flux, sigma, kept) if array is not None]
+    if wave.ndim != 2 or len(set(shapes)) > 1:
+        raise ReadError(f"{path.name}: {', '.join(layout)} differ in shape ({', '.join(map(str, shapes))})")
     check_plausible(wave, path.name)
     said = choose_medium(medium, attributes.get("medium"))
     counts: dict[str, int] = {}
@@ -89,6 +91,16 @@ def read(
 
 def _layout(file: Any) -> tuple[str, str, str] | None:
     return next((names for names in LAYOUTS if all(name in file for name in names)), None)
+
+
+def _array(file: Any, name: str, path: Path) -> np.ndarray:
+    """(orders, pixels) numbers of a dataset. One that was never written can claim any size."""
+    data = file[name]
+    if not isinstance(data, h5py.Dataset) or data.dtype.kind not in "iufb" or data.size is None:
+        raise ReadError(f"{path.name}: {name!r} is no array of numbers")
+    if data.size > MOST_VALUES:
+        raise ReadError(f"{path.name} is damaged: {name!r} claims the shape {data.shape}")
+    return np.atleast_2d(data[()])
 
 
 def _plain(item: Any) -> Any:

@@ -119,8 +119,7 @@ def _wavelength(path: Path, header: Any, n: int) -> FloatArray:
     offset = pixels(header, n)
     kind = text(value(header, "CTYPE1")).upper()
     if kind.endswith("-LOG") and kind != "LOG-LINEAR":
-        with np.errstate(over="ignore"):  # a wrong card; arms refuse wavelengths that are not finite
-            return start * np.exp(step * offset / start)
+        return start * np.exp(step * offset / start)
     line = start + step * offset
     logarithmic = value(header, "DC-FLAG") == 1 or kind in ("LOG", "LOG-LINEAR", "LOGLAM")
     if logarithmic and line.max() > 6:

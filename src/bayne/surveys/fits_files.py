@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import gzip
+import math
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from io import SEEK_END, BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from astropy.io import fits
 
 from ..errors import ReadError
+
+#: First bytes of a file packed with gzip.
+GZIP = b"\x1f\x8b"
+
+#: Bytes of a block and of a card (FITS standard 4.0, section 3), axes and columns that an HDU may have (section 4.4.1).
+BLOCK, CARD, MOST_AXES = 2880, 80, 999
+
+#: Values of one array beyond which a file is damaged: some ten times those of an atlas of the solar spectrum.
+MOST_VALUES = 20_000_000
+
+#: Bytes that a packed file may have when it is unpacked.
+MOST_UNPACKED = 2 << 30
+
+_KEYWORD = re.compile(rb"[ -~]{8}")
 
 
 @contextmanager
@@ -20,12 +39,16 @@ def open_fits(path: Path) -> Iterator[Any]:
     Raises
     ------
     ReadError
-        The file ends before its last HDU does.
+        The file is no FITS file, ends before its last HDU does, or has headers that contradict themselves.
     """
-    # without a memory map the arrays stay valid after the file is closed
-    with fits.open(path, memmap=False) as hdus:
-        _check_complete(path, hdus)
-        yield hdus
+    with _unpacked(path) as file:
+        number = _check_structure(path.name, file)
+        file.seek(0)
+        # without a memory map the arrays stay valid after the file is closed
+        with fits.open(file, memmap=False) as hdus:
+            if len(hdus) != number:  # astropy stops at the first header that it cannot parse
+                raise ReadError(f"{path.name} is damaged: the header of HDU {len(hdus)} cannot be parsed")
+            yield hdus
 
 
 def read_headers(path: Path) -> tuple[Any, ...]:
@@ -34,28 +57,96 @@ def read_headers(path: Path) -> tuple[Any, ...]:
         return tuple(hdu.header for hdu in hdus)
 
 
-def _check_complete(path: Path, hdus: Any) -> None:
-    """Raise where the file is shorter than its headers say: astropy only warns, and not always."""
+@contextmanager
+def _unpacked(path: Path) -> Iterator[BinaryIO]:
+    """The file, or what is packed in it with gzip, in memory."""
     with path.open("rb") as file:
-        if file.read(2) == b"\x1f\x8b":
-            return  # a truncated gzip stream raises by itself when it is unpacked
-    size = path.stat().st_size
-    end = 0
-    for index, hdu in enumerate(hdus):
-        if not hasattr(hdu, "fileinfo"):  # what astropy makes of a header that it cannot parse
-            raise ReadError(f"{path.name} is damaged: the header of HDU {index} cannot be parsed; fetch it again")
-        info = hdu.fileinfo()
-        end = info["datLoc"] + info["datSpan"]
+        packed = file.read(2) == GZIP
+        file.seek(0)
+        if not packed:
+            yield file
+            return
+        content = BytesIO()
+        with gzip.GzipFile(fileobj=file) as stream:
+            for piece in iter(partial(stream.read, 1 << 20), b""):
+                if content.tell() > MOST_UNPACKED:
+                    raise ReadError(f"{path.name} unpacks to more than {MOST_UNPACKED >> 30} GiB; is it damaged?")
+                content.write(piece)
+        yield content
+
+
+def _check_structure(name: str, file: BinaryIO) -> int:
+    """Number of HDUs, found by walking along the headers.
+
+    astropy believes what headers say: it loops over the axes and columns that one claims, and only warns where the
+    file is too short or a header runs on into the data.
+    """
+    size = file.seek(0, SEEK_END)
+    number = end = 0
+    while end < size:
+        file.seek(end)
+        start = file.read(9)
+        if not number and start != b"SIMPLE  =":
+            raise ReadError(f"{name} is no FITS file: it does not begin with SIMPLE")
+        if number and start != b"XTENSION=":
+            file.seek(end)
+            if any(piece.strip(b"\0 ") for piece in iter(partial(file.read, 1 << 20), b"")):
+                raise ReadError(f"{name} is damaged: what follows HDU {number - 1}, from byte {end}, is no HDU")
+            break  # padding
+        file.seek(end)
+        hdu = f"HDU {number}"
+        header = _header(name, hdu, file)
+        end = file.tell() + _data_size(header, f"{name}: {hdu} is damaged")
         if end > size:
             raise ReadError(
-                f"{path.name} is truncated: HDU {index} {hdu.name!r} ends at byte {end}, the file at {size}; "
+                f"{name} is truncated: {hdu} {header.get('EXTNAME', '')!r} ends at byte {end}, the file at {size}; "
                 "fetch it again"
             )
-    if end < size:
-        with path.open("rb") as file:
-            file.seek(end)
-            if file.read(8) == b"XTENSION":
-                raise ReadError(f"{path.name} is truncated in the header of HDU {len(hdus)}; fetch it again")
+        number += 1
+    if not number:
+        raise ReadError(f"{name} is empty")
+    return number
+
+
+def _header(name: str, hdu: str, file: BinaryIO) -> Any:
+    """The header that begins here; the file is left where it ends."""
+    content = bytearray()
+    while len(block := file.read(BLOCK)) == BLOCK:
+        content += block
+        for card in range(0, BLOCK, CARD):
+            if block.startswith(b"END     ", card):
+                return fits.Header.fromstring(bytes(content))
+            if not _KEYWORD.match(block, card):
+                raise ReadError(f"{name} is damaged: the header of {hdu} has no end, or a keyword that is no text")
+    raise ReadError(f"{name} is truncated in the header of {hdu}; fetch it again")
+
+
+def _data_size(header: Any, damaged: str) -> int:
+    """Bytes of an HDU's data with their padding, as the header says (FITS standard 4.0, equations 1 and 2)."""
+    if not isinstance(kind := header.get("XTENSION", ""), str):
+        raise ReadError(f"{damaged}: XTENSION is {kind!r}")
+    lengths = _lengths(header, "", damaged)
+    bits = header.get("BITPIX")
+    if type(bits) is not int or bits not in (8, 16, 32, 64, -32, -64):
+        raise ReadError(f"{damaged}: BITPIX is {bits!r}")
+    _count(header, "TFIELDS", damaged, MOST_AXES)
+    if "ZIMAGE" in header and math.prod(_lengths(header, "Z", damaged)) > MOST_VALUES:
+        raise ReadError(f"{damaged}: its image would have more than {MOST_VALUES} pixels")
+    values = _count(header, "PCOUNT", damaged) + (math.prod(lengths) if lengths else 0)
+    size = _count(header, "GCOUNT", damaged, default=1) * values * abs(bits) // 8
+    return size + -size % BLOCK
+
+
+def _lengths(header: Any, prefix: str, damaged: str) -> list[int]:
+    axes = _count(header, f"{prefix}NAXIS", damaged, MOST_AXES)
+    return [_count(header, f"{prefix}NAXIS{axis + 1}", damaged) for axis in range(axes)]
+
+
+def _count(header: Any, key: str, damaged: str, most: int = 1 << 62, default: int = 0) -> int:
+    found = header.get(key, default)
+    if type(found) is not int or not 0 <= found <= most:
+        raise ReadError(f"{damaged}: {key} is {found!r}")
+    return found
 
 
 def extension(hdus: Any, name: str | int, path: Path) -> Any:
@@ -93,12 +184,42 @@ def records(hdus: Any, name: str | int, path: Path) -> Any:
     Raises
     ------
     ReadError
-        The extension is missing or is no table.
+        The extension is missing, is no table, or its columns do not fill its rows.
     """
     hdu = extension(hdus, name, path)
     if not isinstance(hdu, fits.BinTableHDU):
         raise ReadError(f"{path.name}: extension {name!r} is no table")
+    check_row(hdu, name, path)
     return hdu.data
+
+
+def check_row(hdu: Any, name: str | int, path: Path) -> None:
+    """Raise where a binary table's columns do not fill its rows: values would be those of other columns.
+
+    Raises
+    ------
+    ReadError
+        Names both widths.
+    """
+    if not isinstance(hdu, fits.BinTableHDU):
+        return
+    width, row = hdu.columns.dtype.itemsize, hdu.header["NAXIS1"]
+    if width != row:
+        raise ReadError(f"{path.name} is damaged: the columns of extension {name!r} have {width} bytes, its rows {row}")
+
+
+def real(values: Any, what: str) -> np.ndarray:
+    """An array of real numbers.
+
+    Raises
+    ------
+    ReadError
+        It holds something else.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind not in "iufb":
+        raise ReadError(f"{what} holds no real numbers but {array.dtype}")
+    return array
 
 
 def value(header: Any, key: str) -> Any:
@@ -128,8 +249,7 @@ def keep(header: Any, keys: Iterable[str]) -> dict[str, Any]:
 
 def log_grid(header: Any, n: int) -> np.ndarray:
     """(n,) wavelengths of a header whose first axis is linear in log10 of the wavelength."""
-    with np.errstate(over="ignore"):  # a damaged header; arms refuse wavelengths that are not finite
-        return 10.0 ** (float(header["CRVAL1"]) + float(header["CDELT1"]) * pixels(header, n))
+    return 10.0 ** (float(header["CRVAL1"]) + float(header["CDELT1"]) * pixels(header, n))
 
 
 def pixels(header: Any, n: int) -> np.ndarray:

@@ -102,13 +102,11 @@ def _ccd(file: Path, counts: dict[str, int]) -> tuple[Arm, Any]:
     names = [arm.name for arm in profile.arms if arm.wavelength[0] < middle < arm.wavelength[1]]
     if not names:
         raise ReadError(f"{file.name}: no HERMES arm covers {middle:.0f} Å")
-    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is masked below
-        error = relative * flux  # the sign of the relative error is that of the counts
     arm = build_arm(
         wavelength,
         flux,
         counts,
-        error=error,
+        error=relative * flux,  # the sign of the relative error is that of the counts
         reasons={"telluric": transmission < TELLURIC},
         medium="air",
         lsf=_width(file, profile.lsf_scale_sigma, width, header),

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
 import tokenize
+import traceback
+import warnings
 import zipfile
 import zlib
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from astropy.io.fits import VerifyError
+from astropy.table.meta import YamlParseError
+from astropy.utils.exceptions import AstropyWarning
 
 from ..errors import BayneError, ReadError
-from ..spectrum import Frame, Medium, Spectrum
+from ..spectrum import BandedLSF, Frame, GaussianLSF, Medium, Spectrum
 from .registry import Peek, Reader, format_names, reader_named, readers
 
 #: What astropy, h5py, numpy and the standard library raise when a file is damaged or not what it seems.
-#: BayneError is among them, as a ValueError. Anything else is a defect of the reader and surfaces as such.
+#: BayneError is among them, as a ValueError.
 _DAMAGED = (
     OSError,
     EOFError,
@@ -28,9 +35,28 @@ _DAMAGED = (
     SyntaxError,
     tokenize.TokenError,
     VerifyError,
+    YamlParseError,
+    lzma.LZMAError,
+    struct.error,
     zipfile.BadZipFile,
     zlib.error,
 )
+
+#: Damage as well where another package raised them: astropy takes it that the cards of a header have the right types.
+#: Where this package did, they are defects of a reader and surface as such, as all others do.
+_DAMAGED_ELSEWHERE = (AttributeError, AssertionError, NameError)
+
+#: Packages that read files.
+_ELSEWHERE = ("astropy", "h5py", "numpy")
+
+#: Wavelengths that any spectrum of a star can have, Å.
+RANGE = (100.0, 1e6)
+
+#: Resolving powers that any spectrum of a star can have.
+RESOLUTIONS = (5.0, 1e7)
+
+#: Barycentric correction that the Earth's motion does not reach, nor that of a spacecraft near it, km/s.
+MOST_CORRECTION = 100.0
 
 
 def read_spectrum(
@@ -105,26 +131,74 @@ def read_spectrum(
     file = Path(fspath(path))
     if file.is_dir():
         raise ReadError(f"{file.name} is a directory; give the path of one spectrum")
+    if file.exists() and not file.is_file():
+        raise ReadError(f"{file.name} is no file but a pipe or a device")  # which could be waited for without end
+    # astropy warns of every card that is off the standard, by the hundred: what matters is an error here
+    with warnings.catch_warnings(action="ignore", category=AstropyWarning):
+        return _read(file, format, options)
+
+
+def _read(file: Path, format: str | None, options: dict[str, Any]) -> Spectrum:
     try:
         reader = reader_named(format) if format is not None else _recognise(file)
     except ReadError:
         raise
-    except _DAMAGED as error:
+    except (*_DAMAGED, *_DAMAGED_ELSEWHERE) as error:
+        if _is_defect(error):
+            raise
         raise ReadError(f"{file.name} could not be opened: {_what(error)}; is the file damaged?") from error
     _check_options(file, reader, options)
     try:
-        return reader.read(file, **options)
+        with np.errstate(all="ignore"):  # what overflows or is no number is masked, or refused as a wavelength
+            spectrum = reader.read(file, **options)
+        _check_sane(spectrum)
     except ReadError:
         raise
     except FileNotFoundError as error:
         raise ReadError(f"no such file: {error.filename or file}") from error
     except BayneError as error:
         raise ReadError(f"{file.name}: {error}") from error
-    except _DAMAGED as error:
+    except (*_DAMAGED, *_DAMAGED_ELSEWHERE) as error:
+        if _is_defect(error):
+            raise
         raise ReadError(
             f"{file.name} could not be read as {reader.name} ({reader.description}): {_what(error)}; "
             "the file is damaged, or has another format, which format= would name"
         ) from error
+    return spectrum
+
+
+def _is_defect(error: BaseException) -> bool:
+    """Whether an error says that a reader is wrong, and not the file."""
+    if not isinstance(error, _DAMAGED_ELSEWHERE):
+        return False
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).split(".")[0] not in _ELSEWHERE
+
+
+def _check_sane(spectrum: Spectrum) -> None:
+    """Raise where the wavelengths, widths or correction of a spectrum cannot be true; fluxes may be anything.
+
+    Raises
+    ------
+    BayneError
+        Names what was found, and in which arm.
+    """
+    if abs(spectrum.bary_kms or 0.0) > MOST_CORRECTION:
+        raise BayneError(f"a barycentric correction of {spectrum.bary_kms:.6g} km/s cannot be")
+    for arm in spectrum.arms:
+        wave, lsf = arm.wavelength, arm.lsf
+        if wave[0] < RANGE[0] or wave[-1] > RANGE[1]:
+            raise BayneError(
+                f"arm {arm.name!r} has wavelengths from {wave[0]:.6g} to {wave[-1]:.6g} Å; is the unit wrong?"
+            )
+        least, most = RESOLUTIONS
+        if isinstance(lsf, GaussianLSF) and not np.all((lsf.fwhm > wave / most) & (lsf.fwhm < wave / least)):
+            raise BayneError(
+                f"arm {arm.name!r} has a line-spread function of {lsf.fwhm.min():.3g} to {lsf.fwhm.max():.3g} Å (FWHM)"
+            )
+        if isinstance(lsf, BandedLSF) and lsf.bands.shape != (lsf.offsets.size, wave.size):
+            raise BayneError(f"arm {arm.name!r} has {wave.size} pixels and a resolution matrix of {lsf.bands.shape}")
 
 
 def _recognise(file: Path) -> Reader:

@@ -11,7 +11,7 @@ from ..errors import ReadError
 from ..instrument import load_instrument
 from ..spectrum import FWHM_PER_SIGMA, FloatArray, GaussianLSF, Spectrum
 from .build import bad_bits, build_arm, origin
-from .fits_files import extension, keep, number, open_fits, records, value
+from .fits_files import extension, keep, number, open_fits, real, records, value
 from .registry import Peek, register
 
 KEPT = ("PLATEID", "MJD", "FIBERID", "PLUG_RA", "PLUG_DEC", "EXPTIME", "HELIO_RV", "QUALITY", "VERS2D", "RUN2D")
@@ -49,17 +49,18 @@ def read(path: Path) -> Spectrum:
     missing = [name for name in COLUMNS if name not in names]
     if missing:
         raise ReadError(f"{path.name}: the table in HDU 1 has no column {missing[0]!r}; is it a spec file?")
-    column = {name: np.asarray(data[names[name]]) for name in (*COLUMNS, "wdisp") if name in names}
+    column = {
+        name: real(data[names[name]], f"{path.name}: column {name!r}") for name in (*COLUMNS, "wdisp") if name in names
+    }
     name = _instrument(header, results)
     profile = load_instrument(name)
-    with np.errstate(over="ignore", invalid="ignore"):  # a damaged column: arms refuse such wavelengths
-        wavelength = 10.0 ** _grid(header, column["loglam"])
-        width = profile.lsf(profile.arms[0].name, wavelength)
-        if "wdisp" in column:
-            sigma = column["wdisp"].astype(np.float64)
-            known = np.isfinite(sigma) & (sigma > 0)
-            own = FWHM_PER_SIGMA * sigma * np.gradient(wavelength)
-            width = GaussianLSF(np.where(known, own, width.fwhm), width.scale_sigma)
+    wavelength = 10.0 ** _grid(header, column["loglam"])
+    width = profile.lsf(profile.arms[0].name, wavelength)
+    if "wdisp" in column:
+        sigma = column["wdisp"].astype(np.float64)
+        known = np.isfinite(sigma) & (sigma > 0)
+        own = FWHM_PER_SIGMA * sigma * np.gradient(wavelength)
+        width = GaussianLSF(np.where(known, own, width.fwhm), width.scale_sigma)
     counts: dict[str, int] = {}
     arm = build_arm(
         wavelength,

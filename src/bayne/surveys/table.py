@@ -12,7 +12,7 @@ from astropy.table import MaskedColumn, Table
 from ..errors import ReadError
 from ..spectrum import Frame, Medium, Spectrum
 from .build import build_arm, origin
-from .fits_files import open_fits
+from .fits_files import check_row, open_fits, real
 from .registry import Peek, register
 from .stated import angstrom, arms_with_lsf, choose_frame, choose_medium, correction, text
 
@@ -76,8 +76,8 @@ def read(
     own = table[columns["wavelength"]].unit
     if unit is None and own is None:
         raise ReadError(f"{path.name}: the wavelengths have no unit; say unit='Angstrom', 'nm' or 'um'")
-    wave = angstrom(_values(table, columns["wavelength"]), unit or own, "unit of the wavelengths")
-    flux, error, ivar = (_values(table, columns[kind]) for kind in ("flux", "error", "ivar"))
+    wave = angstrom(_values(table, columns["wavelength"], path), unit or own, "unit of the wavelengths")
+    flux, error, ivar = (_values(table, columns[kind], path) for kind in ("flux", "error", "ivar"))
     masked = _flags(table, columns["mask"])
     said = choose_medium(medium, meta.get("medium"))
     counts: dict[str, int] = {}
@@ -118,7 +118,8 @@ def _load(path: Path) -> tuple[Any, dict[str, Any]]:
             index = _table_hdu([hdu.header for hdu in hdus])
             if index is None:
                 raise ReadError(f"{path.name} has no table with columns of wavelength and flux")
-            table = _flattened(Table.read(hdus[index]))
+            check_row(hdus[index], index, path)
+            table = _flattened(Table.read(hdus[index], format="fits"))
     else:
         layout = _layout(path)
         if layout is None:
@@ -199,14 +200,15 @@ def _column(table: Any, kind: str) -> str | None:
     return None
 
 
-def _values(table: Any, name: str | None) -> Any:
+def _values(table: Any, name: str | None, path: Path) -> Any:
     """(n,) numbers of a column, NaN where it is empty; None where there is no such column."""
     if name is None:
         return None
     column = table[name]
+    values = real(column, f"{path.name}: column {name!r}").astype(np.float64)
     if isinstance(column, MaskedColumn):
-        column = column.astype(np.float64).filled(np.nan)
-    return np.asarray(column, dtype=np.float64)
+        values[np.ma.getmaskarray(column)] = np.nan
+    return values
 
 
 def _groups(table: Any, name: str | None, n: int) -> list[tuple[str, Any]]:

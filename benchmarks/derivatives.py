@@ -6,6 +6,7 @@
 `lte.toml` is a configuration of `bayne grid` for `lte`, with the labels and, by ``like``, the pixels of the file of
 derivatives, whose stars and steps are taken. Prints, for every pair, how many labels with a measurable line
 (`bayne.training.derivatives`) have a correlation above 0.99, the median correlation and slope, and the worst labels.
+Then, of `lte` and PySME, the wavelengths where the worst labels, and carbon, differ most, with both derivatives.
 """
 
 from __future__ import annotations
@@ -71,6 +72,20 @@ def told(name: str, against: str, star: StarDerivatives, names: tuple[str, ...])
     )
 
 
+def apart(star: StarDerivatives, names: tuple[str, ...], wavelength: np.ndarray) -> str:
+    """Where the derivatives by the worst labels, and carbon, differ most: vacuum Å, and both derivatives there."""
+    some = np.flatnonzero(star.measurable)
+    rows = []
+    for i in dict.fromkeys([*some[np.argsort(star.correlation[some])][:3], names.index("c_fe")]):
+        order, places = np.argsort(-np.abs(star.emulated[i] - star.physical[i])), list[int]()
+        for p in order:
+            if len(places) < 5 and all(abs(wavelength[p] - wavelength[q]) > 1 for q in places):
+                places.append(p)
+        found = ", ".join(f"{wavelength[p]:.2f} ({star.emulated[i][p]:.3f}, {star.physical[i][p]:.3f})" for p in places)
+        rows.append(f"{star.name} {names[i]}: {found}")
+    return "\n".join(rows)
+
+
 def main() -> None:
     """Synthesise where that is not done, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -93,6 +108,7 @@ def main() -> None:
     rivals = {"`lte`, exact": linear(exact), "PySME": linear(options.derivatives)}
     lines = [("`lte`, exact", "`lte`, differences", differences), ("`lte`, exact", "PySME", options.derivatives)]
     lines += [(name, other, path) for name in emulators for other, path in (("`lte`, exact", exact), lines[1][1:])]
+    places: list[str] = []
     print("| derivatives of | against | star | above 0.99 | median correlation | slope | worst |")
     print("|---" * 7 + "|")
     for name, against, path in lines:
@@ -101,6 +117,9 @@ def main() -> None:
             if name in rivals:
                 (star,) = [s for s in compare_derivatives(rivals[name][star.name], path) if s.name == star.name]
             print(told(name, against, star, names))
+            if (name, path) == lines[1][::2]:
+                places.append(apart(star, names, frame.wavelength))
+    print("", *places, sep="\n")
     versions = ", ".join(f"{p} {version(p)}" for p in ("bayne", "jax"))
     print(f"\n{date.today()}, {versions}, {jax.devices()[0].platform}, {os.cpu_count()} cores")
 

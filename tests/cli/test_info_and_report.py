@@ -80,6 +80,13 @@ def test_likely_typo_is_named(run: Run) -> None:
     assert "Did you mean 'hermes'?" in result.stderr
 
 
+def replaces_only_when_asked(run: Run, path: Path) -> None:
+    refused = run("report", path)
+    assert refused.exit_code == 1
+    assert "--overwrite" in refused.stderr
+    assert run("report", path, "--overwrite").exit_code == 0
+
+
 def test_report_beside_the_result(run: Run, tmp_path: Path) -> None:
     path = fake_result(method="map").save(tmp_path / "star.nc")
     result = run("report", path)
@@ -87,10 +94,7 @@ def test_report_beside_the_result(run: Run, tmp_path: Path) -> None:
     page = tmp_path / "star.html"
     assert result.stdout.strip() == str(page)
     assert "star-1" in page.read_text(encoding="utf-8")
-    refused = run("report", path)
-    assert refused.exit_code == 1
-    assert "--overwrite" in refused.stderr
-    assert run("report", path, "--overwrite").exit_code == 0
+    replaces_only_when_asked(run, path)
     assert run("report", path, "--output", tmp_path / "other.html").exit_code == 0
 
 
@@ -119,10 +123,7 @@ def test_report_of_a_run(run: Run, tmp_path: Path) -> None:
     page = folder / "report.html"
     assert result.stdout.strip() == str(page)
     assert "star-1.fits: no such file" in page.read_text(encoding="utf-8")
-    refused = run("report", folder)
-    assert refused.exit_code == 1
-    assert "--overwrite" in refused.stderr
-    assert run("report", folder, "--overwrite").exit_code == 0
+    replaces_only_when_asked(run, folder)
 
 
 def test_report_of_a_folder_that_is_no_run_is_refused(run: Run, tmp_path: Path) -> None:

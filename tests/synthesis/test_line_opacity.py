@@ -205,6 +205,21 @@ def test_reach_is_where_the_line_falls_to_the_threshold_of_the_continuum():
 
 
 @double
+def test_lines_below_the_floor_may_be_left_out_and_no_others():
+    """Lines go in fours, the strong first: four that show, four that show nowhere."""
+    wave = grid(5000, 5010)
+    both = lines(np.linspace(5001, 5009, 8), log_gf=np.repeat([-1.0, -7.0], 4))
+    strong = both.select(np.arange(4))
+    laid, alone = (prepare(some, wave, np.repeat([30.0, 5.0], 4)[: len(some)]) for some in (both, strong))
+    whole, expected = line_opacity(gas(), laid, 1.0, wave), line_opacity(gas(), alone, 1.0, wave)
+    weak = np.asarray(whole - expected).max(axis=0)
+    assert np.all(weak > 0)
+    # the weak reach no further than their cores: wings are computed for all
+    np.testing.assert_allclose(line_opacity(gas(), laid, 1.0, wave, 3 * weak), expected, rtol=1e-12)
+    np.testing.assert_allclose(line_opacity(gas(), laid, 1.0, wave, weak / 3), whole, rtol=1e-12)
+
+
+@double
 def test_derivatives_are_those_of_finite_differences(monkeypatch):
     """By temperature, all densities and microturbulence, through cores, wings and blends."""
     monkeypatch.setattr(line_layout, "CROWDED", 30)

@@ -9,6 +9,7 @@ import pytest
 
 from bayne.errors import BayneError
 from bayne.precision import double
+from bayne.synthesis import lte as module
 from bayne.synthesis.abundances import abundances
 from bayne.synthesis.atmosphere_grid import AtmosphereGrid
 from bayne.synthesis.grey import grey_atmosphere
@@ -76,6 +77,25 @@ def test_derivatives_are_those_of_finite_differences(lte, windows, solar):
         numeric = (normalised(at + move) - normalised(at - move)) / (2 * step[i])
         scale = jnp.max(jnp.abs(numeric))
         np.testing.assert_allclose(derivatives[:, i] / scale, numeric / scale, atol=1e-4)
+
+
+def test_what_is_left_out_does_not_show(lte, windows, solar, monkeypatch):
+    """Layers that are dense or deep, lines that are weak, a continuum at every pixel: less than 0.001 each and all."""
+    sun = Grey().at(5772, 4.44, 0.0)
+    assert sun.log_tau.size > 1.4 * module._layers(sun.log_tau).size
+    quick = np.divide(*lte.synthesise(sun, solar, 1.0))
+    monkeypatch.setattr(module, "_layers", lambda log_tau: np.arange(log_tau.size))
+    monkeypatch.setattr(module, "THRESHOLD", 0.0)
+    monkeypatch.setattr(module, "SMOOTH", 1)
+    module.radiation.clear_cache()
+    whole = np.divide(*lte.synthesise(sun, solar, 1.0))
+    module.radiation.clear_cache()
+    assert 1 - whole.min() > 0.5
+    assert 0 < np.max(np.abs(quick - whole)) < 1e-3
+    monkeypatch.setattr(module, "_layers", lambda log_tau: np.arange(0, log_tau.size, 6))
+    rough = np.divide(*lte.synthesise(sun, solar, 1.0))
+    module.radiation.clear_cache()
+    assert np.max(np.abs(rough - whole)) > 1e-3
 
 
 def test_derivatives_by_labels_are_those_of_finite_differences(lte, windows):

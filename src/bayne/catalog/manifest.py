@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,7 @@ def manifest(
         "number": len(catalogue),
         "block": block,
         "catalogue": catalogue.hash,
-        "emulator": {"name": emulator.card.name, "hash": emulator_hash(emulator)},
+        "emulator": {"name": emulator.card.name, "hash": emulator.hash},
         "configuration": configuration | {"reading": dict(reading), "keep_spectra": keep_spectra},
         "seed": settings.seed,
         "labels": layout.labels,
@@ -66,20 +65,6 @@ def _json(value: Any) -> Any:
     if hasattr(value, "arg_constraints"):
         return {type(value).__name__: {name: float(getattr(value, name)) for name in value.arg_constraints}}
     return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)
-
-
-def emulator_hash(emulator: Emulator) -> str:
-    """Hash of all that an emulator's spectra and errors depend on."""
-    found = sha256(emulator.card.to_json().encode())
-    arrays = {k: np.asarray(v) for k, v in emulator.params.items() if k not in emulator.network.derived}
-    arrays["its wavelength"] = emulator.wavelength
-    if emulator.error is not None:
-        arrays |= {f"error {k}": np.asarray(v) for k, v in vars(emulator.error).items() if v is not None}
-    for name in sorted(arrays):
-        found.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
-    if emulator.teacher is not None:
-        found.update(emulator_hash(emulator.teacher).encode())
-    return found.hexdigest()[:16]
 
 
 def refuse_other(folder: Path, found: dict[str, Any], new: dict[str, Any]) -> None:

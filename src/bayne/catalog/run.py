@@ -106,9 +106,6 @@ def fit_catalog(
         differs; the disk is full or cannot be written to, the scheduler cannot be reached or goes away: what is written
         is kept.
     """
-    for name in ("id", "mask"):
-        if name in options:
-            raise BayneError(f"{name} belongs to one star: it is not an option of all")
     known = list(inspect.signature(read_spectrum).parameters)[1:]
     for name in reading:
         if name not in known:

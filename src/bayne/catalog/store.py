@@ -23,8 +23,9 @@ from astropy.table import Table
 from ..errors import BayneError, ReadError
 from ..files import replacing
 from ..flags import Flag
+from ..forward.operators import log_doppler
 from ..inference import ArmFit, FitResult
-from ..spectrum import C_KMS, FloatArray
+from ..spectrum import FloatArray
 from .catalogue import Catalogue, Entry
 from .columns import SHIFT, Layout
 from .manifest import read_manifest, refuse_other
@@ -317,7 +318,7 @@ def residuals(results: Sequence[FitResult], wavelength: FloatArray) -> dict[str,
 
 def _nearest(arm: ArmFit, velocity: float, wavelength: FloatArray) -> FloatArray:
     """Residuals at wavelengths in the rest frame; NaN where the arm has none."""
-    rest = arm.wavelength * np.exp(-np.arctanh(velocity / C_KMS))  # relativistic: see `forward.operators.log_doppler`
+    rest = arm.wavelength * np.exp(-float(log_doppler(velocity)))
     place = np.searchsorted(0.5 * (rest[1:] + rest[:-1]), wavelength)
     near = np.abs(rest[place] - wavelength) < 0.75 * np.gradient(rest)[place]  # steps differ a little
     residual = np.full(rest.size, np.nan)

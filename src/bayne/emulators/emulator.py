@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -62,6 +64,14 @@ class ErrorModel:
         return ErrorModel(jnp.concatenate([self.basis * size, shift]), self.sigma * size)
 
 
+def digest(arrays: Mapping[str, Any], *texts: str) -> str:
+    """SHA-256 of texts and of arrays with their names, 16 digits."""
+    found = hashlib.sha256("".join(texts).encode())
+    for name in sorted(arrays):
+        found.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
+    return found.hexdigest()[:16]
+
+
 @dataclass(frozen=True, eq=False)
 class Emulator:
     """Predicts normalised spectra from labels.
@@ -114,6 +124,15 @@ class Emulator:
     def resolution(self) -> float:
         """R = λ/FWHM of the emulated spectra."""
         return self.card.resolution
+
+    @cached_property
+    def hash(self) -> str:
+        """Of all that its spectra and their errors depend on: see `digest`."""
+        arrays = {name: value for name, value in self.params.items() if name not in self.network.derived}
+        arrays["its wavelength"] = self.wavelength  # networks with weights per pixel do not hold it
+        if self.error is not None:
+            arrays |= {f"error {name}": value for name, value in vars(self.error).items() if value is not None}
+        return digest(arrays, self.card.to_json(), "" if self.teacher is None else self.teacher.hash)
 
     @property
     def segment(self) -> np.ndarray:

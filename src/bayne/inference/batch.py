@@ -98,9 +98,6 @@ def fit_batch(spectra: Sequence[Any], emulator: Emulator, *, method: str = "fast
     BayneError
         Arguments that are wrong for every star, two spectra of one identity, or no spectrum at all.
     """
-    for name in ("id", "mask"):
-        if name in options:
-            raise BayneError(f"{name} belongs to one star: set it on the spectra")
     if not len(spectra):
         raise BayneError("no spectra to fit")
     settings = bound_settings(method, options)
@@ -122,7 +119,16 @@ def fit_batch(spectra: Sequence[Any], emulator: Emulator, *, method: str = "fast
 
 
 def bound_settings(method: str, options: Mapping[str, Any]) -> Settings:
-    """The arguments of `fit_star` from those that are given by name."""
+    """The arguments of `fit_star` that hold for many stars, from those that are given by name.
+
+    Raises
+    ------
+    BayneError
+        An argument is of one star.
+    """
+    for name in ("id", "mask"):
+        if name in options:
+            raise BayneError(f"{name} belongs to one star, not to many: a Spectrum has its own")
     bound = inspect.signature(fit_star).bind(None, None, method=method, **options)
     bound.apply_defaults()
     return Settings(**{field.name: bound.arguments[field.name] for field in fields(Settings)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import astuple, replace
 from functools import partial
@@ -16,6 +15,7 @@ import optax
 from ..cache import cache_folder
 from ..emulators import Emulator, ErrorModel, load_emulator, save_emulator
 from ..emulators.coordinates import absorbance, hydrogen_matrix, sensitivity
+from ..emulators.emulator import digest
 from ..emulators.payne_large import PayneLarge
 from ..errors import BayneError
 from ..forward import observe, plan
@@ -109,14 +109,7 @@ def compile(
 def _digest(emulator: Emulator, profile: Instrument, error: float, seed: int) -> str:
     """Hash of everything that the compiled emulator depends on."""
     course = (BASIS, SAMPLES, HELD_OUT, MAX_RANK, DEPTH, STEPS, COURSE, GAIN, SHARPER, SAMPLING, MARGIN)
-    found = hashlib.sha256(repr((emulator.card.to_json(), astuple(profile), error, seed, course)).encode())
-    # networks with one set of weights per pixel do not hold their wavelengths
-    arrays = {name: np.asarray(v) for name, v in emulator.params.items()} | {"its wavelength": emulator.wavelength}
-    if emulator.error is not None:
-        arrays |= {f"error {name}": value for name, value in vars(emulator.error).items() if value is not None}
-    for name in sorted(arrays):
-        found.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
-    return found.hexdigest()[:16]
+    return digest({}, emulator.hash, repr((astuple(profile), error, seed, course)))
 
 
 class Target(NamedTuple):

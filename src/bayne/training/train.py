@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -14,6 +13,7 @@ import numpy as np
 
 from ..emulators import Emulator, load_emulator, save_emulator
 from ..emulators.coordinates import absorbance, hydrogen_matrix, segments
+from ..emulators.emulator import digest
 from ..emulators.kernel import KernelPayne
 from ..emulators.networks import network as network_of
 from ..emulators.trainable import Trainable
@@ -157,7 +157,7 @@ def _one(
 ) -> Emulator:
     """One emulator from one grid, from scratch or from `base`; written to the folder."""
     _enough(grid)
-    text = f"# grid {grid.hash}" + ("" if base is None else f", from {_digest(base.params)}") + "\n"
+    text = f"# grid {grid.hash}" + ("" if base is None else f", from {digest(base.params)}") + "\n"
     text += settings.to_toml()
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -285,14 +285,6 @@ def _identity(settings: Config, network: Trainable, grid: Grid, params: Mapping[
         "grid": grid.hash,
         "seed": settings.seed,
         **asdict(settings.training),
-        "start": _digest(params),
+        "start": digest(params),
     }
     return dict(json.loads(json.dumps(told)))
-
-
-def _digest(params: Mapping[str, Any]) -> str:
-    """SHA-256 of parameters, 16 digits."""
-    digest = hashlib.sha256()
-    for name in sorted(params):
-        digest.update(name.encode() + np.ascontiguousarray(params[name]).tobytes())
-    return digest.hexdigest()[:16]

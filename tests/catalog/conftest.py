@@ -65,6 +65,7 @@ def real(toy, tmp_path_factory):
             "file": [0, 1, 2, 3, 4, 9, 0],
             "teff_prior": [np.nan, labels[1, 0], np.nan, np.nan, np.nan, np.nan, 5000.0],
             "teff_prior_error": [np.nan, 5.0, np.nan, np.nan, np.nan, np.nan, -50.0],
+            "logg_start": [np.nan, np.nan, labels[2, 1], np.nan, np.nan, np.nan, np.nan],
         }
     )
     table.write(folder / "catalogue.fits")

@@ -16,6 +16,7 @@ COLUMNS = {
     "row": [4, 5, 6],
     "teff_prior": [5000.0, np.nan, 4000.0],
     "teff_prior_error": [100.0, 50.0, np.nan],
+    "rv_start": [10.0, -20.0, np.nan],
     "ra": [1.0, 2.0, 3.0],
 }
 
@@ -38,6 +39,7 @@ def test_a_table_of_any_format_gives_the_same_entries(table, tmp_path):
     assert (one.options, two.options) == ({"row": 4}, {"row": 5})
     assert one.priors == {"teff": (5000.0, 100.0)}
     assert two.priors == {}, "a prior that is NaN is none"
+    assert [entry.start for entry in (one, two, three)] == [{"rv": 10.0}, {"rv": -20.0}, {}]
     assert list(three.priors) == ["teff"], "one without error is wrong: the fit will say so"
     assert read_catalogue(table)[1:] == [two, read_catalogue(table)[-1]] or np.isnan(three.priors["teff"][1])
 

@@ -12,7 +12,7 @@ from bayne.catalog.columns import Layout
 from fakes import LABELS, fake_result
 
 LAYOUT = Layout((*LABELS, "vmac"), LABELS)
-ENTRY = Entry("star-1", "star", "a/star-1.fits", Path("/data/a/star-1.fits"), {}, {})
+ENTRY = Entry("star-1", "star", "a/star-1.fits", Path("/data/a/star-1.fits"), {}, {}, {})
 
 
 def test_a_result_fills_its_row():

@@ -32,9 +32,9 @@ def whole(quick, tmp_path):
 
 def test_a_star_has_the_result_that_it_has_alone(real):
     for i, row in enumerate(real.table[:4]):
-        priors = {"teff": (real.labels[1, 0], 5.0)} if i == 1 else {}
+        own = [{}, {"priors": {"teff": (real.labels[1, 0], 5.0)}}, {"start": {"logg": real.labels[2, 1]}}, {}][i]
         spectrum = bayne.read_spectrum(real.folder / f"{i}.fits")
-        alone = bayne.fit_star(spectrum, real.emulator, id=row["spectrum_id"], priors=priors, **real.options)
+        alone = bayne.fit_star(spectrum, real.emulator, id=row["spectrum_id"], **own, **real.options)
         labels = alone.table[:7]
         for line in labels:
             name = line["label"]
@@ -269,6 +269,7 @@ def test_a_defect_names_the_star_and_loses_nothing(quick, whole, tmp_path, monke
         ({"method": "magic"}, "method 'magic'"),
         ({"fixed": {"tef": 5000.0}}, "teff"),
         ({"fixed": {"logg": 4.0}}, "logg: both fixed and given a prior"),
+        ({"start": {"vsini": 4.0}}, "start: unknown label 'vsini'"),
         ({"reading": {"mediun": "air"}}, "no option 'mediun'. Did you mean 'medium'"),
         ({"block": 0}, "block = 0; give 1 or more"),
         ({"shard": (2, 2)}, r"shard = 2/2: of n processes they are 0/n, 1/n, \.\.\. up to 1/n"),

@@ -154,6 +154,32 @@ def test_prior_far_from_the_velocity_is_no_error_but_a_bad_fit(prior, star, fit)
     assert not result.ok
 
 
+def test_start_is_no_prior(star, fit, maximum):
+    far = fit(star, start={"teff": 6300.0, "mg_fe": -0.2, "rv": 40.0})
+    assert far.ok, far.messages
+    for name in MEASURED:
+        difference = row(far, name)["median"] - row(maximum, name)["median"]
+        assert abs(difference) < 0.1 * row(maximum, name)["std"], name
+
+
+def test_search_begins_at_the_start(star, fit, truth, monkeypatch):
+    for steps in ("FIRST_STEPS", "LAST_STEPS"):
+        monkeypatch.setattr("bayne.inference.fit." + steps, 0)
+    given = {name: truth[name] for name in LABELS}
+    told, untold = fit(star, start=given), fit(star)
+    for name, value in given.items():
+        assert row(told, name)["median"] == pytest.approx(value, rel=1e-6)
+        assert row(untold, name)["median"] != pytest.approx(value, rel=1e-6)
+
+
+def test_velocity_is_looked_for_about_its_start(mock, fit, truth):
+    fast = mock(velocity=310.0, seed=3)
+    assert_recovers(fit(fast, start={"rv": 280.0}), truth | {"rv": 310.0})
+    elsewhere = fit(fast, start={"rv": 0.0})
+    assert abs(row(elsewhere, "rv")["median"]) < 100
+    assert not elsewhere.ok
+
+
 def test_velocity_that_is_given_is_not_uncertain(mock, fit, truth):
     faint = mock(snr=1.0)
     assert Flag.RV_UNCERTAIN in fit(faint).flags

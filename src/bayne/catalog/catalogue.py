@@ -26,7 +26,7 @@ from ..surveys import read_spectrum
 #: Columns that say which of the spectra of a file.
 WHICH = ("row", "hdu", "targetid", "visit")
 
-PRIOR, ERROR = "_prior", "_prior_error"
+PRIOR, ERROR, START = "_prior", "_prior_error", "_start"
 
 #: Endings of FITS tables.
 FITS = (".fits", ".fit", ".fits.gz")
@@ -50,6 +50,8 @@ class Entry:
         Of `read_spectrum`.
     priors
         Mean and standard deviation by label.
+    start
+        Values by label.
     """
 
     spectrum_id: str
@@ -58,6 +60,7 @@ class Entry:
     path: Path
     options: dict[str, Any]
     priors: dict[str, tuple[float, float]]
+    start: dict[str, float]
 
 
 class Catalogue(Sequence[Entry]):
@@ -66,7 +69,7 @@ class Catalogue(Sequence[Entry]):
     Parameters
     ----------
     table
-        Columns ``spectrum_id``, ``star_id``, ``path``, those of `WHICH` and the priors that the catalogue has.
+        Columns ``spectrum_id``, ``star_id``, ``path``, those of `WHICH`, priors and starts that the catalogue has.
     root
         Folder that paths start from.
     """
@@ -94,6 +97,7 @@ class Catalogue(Sequence[Entry]):
 
     def _entry(self, row: dict[str, Any]) -> Entry:
         priors = {label: (row[label + PRIOR], row[label + ERROR]) for label in self.priors}
+        start = {label: row[label + START] for label in self.starts}
         return Entry(
             row["spectrum_id"],
             row["star_id"],
@@ -101,12 +105,18 @@ class Catalogue(Sequence[Entry]):
             self.root / row["path"],
             {name: row[name] for name in WHICH if row.get(name) is not None},
             {label: (mean, error) for label, (mean, error) in priors.items() if np.isfinite(mean)},
+            {label: value for label, value in start.items() if np.isfinite(value)},
         )
 
     @property
     def priors(self) -> list[str]:
         """Labels that have a prior in some rows."""
         return [name.removesuffix(PRIOR) for name in self.table.column_names if name.endswith(PRIOR)]
+
+    @property
+    def starts(self) -> list[str]:
+        """Labels that have a start in some rows."""
+        return [name.removesuffix(START) for name in self.table.column_names if name.endswith(START)]
 
     @cached_property
     def hash(self) -> str:
@@ -139,8 +149,8 @@ def read_catalogue(catalogue: str | Path, spectra: str | None = None) -> Catalog
     catalogue
         FITS, Parquet or ECSV table with one row per spectrum: ``spectrum_id`` (unique), ``star_id`` (common to the
         visits of a star; optional), ``path`` (from the folder of the table), ``row``, ``targetid`` or ``visit`` where a
-        file has several spectra, and Gaussian priors ``<label>_prior`` with ``<label>_prior_error``; a prior that is
-        NaN or masked is none. Or a folder or a glob pattern: one spectrum per file, called as the file.
+        file has several spectra, Gaussian priors ``<label>_prior`` with ``<label>_prior_error``, and starts
+        ``<label>_start``; one that is NaN or masked is none. Or a folder or a glob pattern: one spectrum per file, called as the file.
     spectra
         Pattern of the paths in the columns of the table, such as ``"spectra/{field}/{spectrum_id}.fits"``, from the
         current folder; in place of the column ``path``.
@@ -218,6 +228,8 @@ def _table(columns: Mapping[str, Any], spectra: str | None, path: Path) -> pa.Ta
         elif name.endswith(PRIOR):
             for part in (name, f"{name}_error"):
                 table = table.append_column(part, _numbers(need(part), part, path))
+        elif name.endswith(START):
+            table = table.append_column(name, _numbers(need(name), name, path))
     return table
 
 

@@ -66,7 +66,8 @@ def fit_catalog(
     ----------
     catalogue
         FITS, Parquet or ECSV table with one row per spectrum, a folder or a glob pattern; the columns are described at
-        `bayne.catalog.read_catalogue`. Priors of the table replace those in `options`, for the stars that have them.
+        `bayne.catalog.read_catalogue`. Priors and starts of the table replace those in `options`, for the stars that
+        have them.
     emulator
         From `load_emulator`, or what that takes.
     output
@@ -114,7 +115,8 @@ def fit_catalog(
     settings = bound_settings(method, {**options, "seed": seed})
     network = emulator if isinstance(emulator, Emulator) else load_emulator(emulator)
     entries = read_catalogue(catalogue, spectra)
-    check_arguments(replace(settings, priors=settings.priors | dict.fromkeys(entries.priors)), network)
+    priors, start = dict.fromkeys(entries.priors), dict.fromkeys(entries.starts, 0.0)
+    check_arguments(replace(settings, priors=settings.priors | priors, start=settings.start | start), network)
     new = manifest(entries, network, settings, reading=reading, keep_spectra=keep_spectra, block=block)
     work, folder = Work(network, settings, dict(reading)), Path(output)
     try:
@@ -155,7 +157,7 @@ class Work:
     emulator
         As given.
     settings
-        Of all stars; each adds its own priors.
+        Of all stars; each adds its own priors and starts.
     reading
         Options of `read_spectrum`.
     """
@@ -180,7 +182,8 @@ class Work:
         """What fits a star, or says why there is no result."""
         if isinstance(spectrum, str):
             return lambda: spectrum
-        settings = replace(self.settings, priors=self.settings.priors | entry.priors)
+        own = self.settings
+        settings = replace(own, priors=own.priors | entry.priors, start=own.start | entry.start)
         name = spectrum.instrument
         try:
             if name not in self.distilled:

@@ -8,6 +8,7 @@ import time
 import zlib
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from ..emulators import Emulator
 from ..flags import Flag
-from ..forward import TooSharp
+from ..forward import VELOCITY_MARGIN, TooSharp
 from ..information import fisher_matrix
 from ..instrument import Instrument
 from ..likelihood import (
@@ -80,6 +81,7 @@ def fit_star(
     snr: float | Sequence[float] | None = None,
     priors: Mapping[str, Any] = {},
     fixed: Mapping[str, float] = {},
+    start: Mapping[str, float] = {},
     free: Sequence[str] = ("rv", "vsini"),
     continuum: int | bool | None = None,
     windows: Sequence[tuple[float, float]] | None = None,
@@ -114,6 +116,9 @@ def fit_star(
         uniform in the emulator's domain; the prior of ``rv`` also narrows the search for it.
     fixed
         Labels held at a value, in their units.
+    start
+        Where the search for the maximum begins, besides other places: values of labels, and ``rv``, within 50 km/s of
+        which the velocity is looked for. Not a prior.
     free
         Which of ``rv``, ``vsini`` and ``vmac`` are free; the others are zero in the frame of the file.
     continuum
@@ -146,7 +151,7 @@ def fit_star(
     """
     settings = Settings(
         method, instrument, resolution, snr, dict(priors), dict(fixed), tuple(free), continuum, windows, mask,
-        emulator_error, jitter, seed,
+        emulator_error, jitter, seed, dict(start),
     )  # fmt: skip
     check_arguments(settings, emulator)
     emulator = affordable(emulator, settings, getattr(spectrum, "instrument", ""))
@@ -275,8 +280,13 @@ def start_of(spectrum: Spectrum, emulator: Emulator, pilot: list[FloatArray], se
     if "rv" not in settings.free or "rv" in settings.fixed:
         velocity = settings.fixed["rv"] - bary if "rv" in settings.fixed else 0.0
         around = (velocity, velocity)
+    elif "rv" in settings.start:
+        near = np.clip(settings.start["rv"] - bary, *around)
+        around = (max(near - VELOCITY_MARGIN, around[0]), min(near + VELOCITY_MARGIN, around[1]))
     labels = template_labels(emulator, settings.fixed, lower, upper)
-    return find_start(spectrum, emulator, pilot, labels, around)
+    found = find_start(spectrum, emulator, pilot, labels, around)
+    given = [settings.start.get(name, value) for name, value in zip(emulator.label_names, found.labels[0], strict=True)]
+    return replace(found, labels=np.vstack([given, found.labels])) if set(settings.start) - {"rv"} else found
 
 
 def _maximum(

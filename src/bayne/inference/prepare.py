@@ -40,6 +40,7 @@ class Settings:
     emulator_error: bool
     jitter: bool
     seed: int
+    start: dict[str, float]
 
     def reported(self, emulator: Emulator) -> tuple[str, ...]:
         """The emulator's labels, and the velocities that are free or fixed."""
@@ -76,9 +77,14 @@ def check_arguments(settings: Settings, emulator: Emulator) -> None:
     check_known(settings.priors, known, "priors")
     check_known(settings.fixed, known, "fixed")
     check_known(settings.free, VELOCITIES, "free")
-    both = sorted(set(settings.priors) & set(settings.fixed))
-    if both:
-        raise BayneError(f"{', '.join(both)}: both fixed and given a prior; choose one")
+    check_known(settings.start, (*emulator.label_names, "rv"), "start")
+    for given, what in ((settings.priors, "a prior"), (settings.start, "a start")):
+        both = sorted(set(given) & set(settings.fixed))
+        if both:
+            raise BayneError(f"{', '.join(both)}: both fixed and given {what}; choose one")
+    for name, value in settings.start.items():
+        if not np.isfinite(value):
+            raise BayneError(f"start {name} = {value}: give a number, or leave it out")
     for name, value in settings.fixed.items():
         low, high = -np.inf, np.inf
         if name in emulator.label_names:

@@ -119,13 +119,13 @@ def counted(star: Spectrum, emulator: Emulator) -> str:
     with jax.enable_x64(True):
         x, covariance = jnp.asarray(theta), jnp.linalg.inv(precision(problem, jnp.asarray(theta)))
         table = tabulated(static, arrays, prior, x)
-        rest = (profiles(static, table, prior, x, covariance), plane_at(static, arrays, x))
-        few = jnp.zeros((CHUNK, theta.size))
-        cost = fast._evaluate.lower(static, table, prior, *rest, few).compile().cost_analysis()
+        marginals, plane = profiles(static, table, prior, x, covariance), plane_at(static, arrays, x)
+        few = jnp.broadcast_to(x, (CHUNK, theta.size))
+        cost = fast._evaluate.lower(static, table, prior, plane, few).compile().cost_analysis()
         operations, moved = (cost[name] / CHUNK for name in ("flops", "bytes accessed"))
-        many = jax.random.normal(jax.random.key(0), (fast.COUNT, theta.size), float)
-        seconds = timed(partial(fast._evaluate, static, table, prior, *rest, many)) / fast.COUNT
-        _, draws, _, told, _ = (v[:100] for v in fast._evaluate(static, table, prior, *rest, many))
+        many = jax.vmap(marginals.parameters)(jax.random.normal(jax.random.key(0), (fast.COUNT, theta.size), float))[0]
+        seconds = timed(partial(fast._evaluate, static, table, prior, plane, many)) / fast.COUNT
+        draws, told = many[:100], fast._evaluate(static, table, prior, plane, many)[1][:100]
         exact = jax.jit(lambda arrays, x: jax.lax.map(partial(log_like, static, arrays), x))(arrays, draws)
         size, off = float(jnp.std(told)), float(jnp.std(told - exact))
     return (

@@ -86,7 +86,7 @@ SENTENCES: dict[Flag, str] = {
     Flag.OUTSIDE_DOMAIN: "The best fit lies on the edge of the emulator's domain: the star is probably outside.",
     Flag.BAD_FIT: "The model does not fit the spectrum.",
     Flag.DOUBLE_LINED: "The cross-correlation has a second peak: the star may be a double-lined binary.",
-    Flag.NOT_CONVERGED: "The chains did not converge (rank R-hat or effective sample size).",
+    Flag.NOT_CONVERGED: "Optimiser, chains (rank R-hat, effective sample size) or weights did not converge.",
     Flag.RV_UNCERTAIN: "The cross-correlation has no peak that stands out: the radial velocity is not determined.",
     Flag.RV_AT_EDGE: "The radial velocity lies at the end of the range that was searched.",
     Flag.TOO_SHARP: "The instrument is sharper than the emulator.",

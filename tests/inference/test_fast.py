@@ -52,10 +52,9 @@ def exact():
 def sample(monkeypatch):
     """`importance` of the density above, from about the maximum or from elsewhere."""
 
-    def evaluate(static, arrays, prior, marginals, plane, e):
-        x, volume = jax.vmap(marginals.parameters)(e)
+    def evaluate(static, arrays, prior, plane, x):
         like = jax.vmap(log_density)(x)
-        return like + volume, x, like, like, jax.vmap(residuals)(x)
+        return like, like, jax.vmap(residuals)(x)
 
     monkeypatch.setattr(fast, "_evaluate", evaluate)
     monkeypatch.setattr(fast, "plane_at", lambda static, arrays, x: None)
@@ -94,7 +93,7 @@ def test_means_and_errors_are_those_of_exact_integrals(sample, exact):
 
 def test_draws_of_the_copula_without_weights_are_caught(sample, exact, monkeypatch):
     def first(surrogate, marginals, prior, proposal, count, rng):
-        return proposal.draws(count, rng), proposal, 0.0, count
+        return jax.vmap(marginals.parameters)(proposal.draws(count, rng))[0], proposal, count
 
     monkeypatch.setattr(fast, "population", first)
     monkeypatch.setattr(fast, "smoothed", lambda log_weight: (np.zeros_like(log_weight), 0.0, 1e3))
@@ -122,7 +121,19 @@ def test_a_surrogate_of_another_star_is_not_reliable(sample, monkeypatch):
 def test_a_population_that_was_not_reached_is_not_reliable(sample, monkeypatch):
     """However good the surrogate is: its posterior must have been sampled."""
     real = fast.population
-    monkeypatch.setattr(fast, "population", lambda *given: (*real(*given)[:3], 10.0))
+    monkeypatch.setattr(fast, "population", lambda *given: (*real(*given)[:2], 0.0))
+    assert not sample().reliable
+
+
+def test_rounds_that_are_too_few_each_count_together(sample, exact, monkeypatch):
+    monkeypatch.setattr(fast, "COUNT", 300)
+    answer = sample()
+    assert answer.reliable
+    assert answer.ess > fast.ESS_MIN > 300
+    off, wide = errors(answer, exact)
+    assert off < 0.15
+    assert wide < 0.12
+    monkeypatch.setattr(fast, "ROUNDS", 2)
     assert not sample().reliable
 
 
@@ -131,11 +142,13 @@ def test_one_draw_far_out_does_not_make_a_copula(sample, exact, monkeypatch):
     real, calls = fast.population, []
 
     def degenerate(*given):
-        e, proposal, khat, worth = real(*given)
+        x, proposal, worth = real(*given)
         calls.append(len(calls))
-        return (e, proposal, khat, worth) if len(calls) > 1 else (0 * e + 3.0, proposal, 0.9, 1.0)
+        away = given[1].parameters(3.0 * jnp.ones(4))[0]
+        return (x, proposal, worth) if len(calls) > 1 else (0 * x + away, proposal, 1.0)
 
     monkeypatch.setattr(fast, "population", degenerate)
+    monkeypatch.setattr(fast, "ESS_MIN", 2000.0)
     smoothed = fast.smoothed  # the weights of the surrogate's first draws are taken for good ones
     monkeypatch.setattr(fast, "smoothed", lambda w: (smoothed(w)[0], 0.0, 500.0) if calls == [0] else smoothed(w))
     answer = sample()
@@ -147,8 +160,7 @@ def test_draws_whose_density_is_not_finite_count_for_nothing(sample, exact, monk
     right = fast._evaluate
 
     def sometimes(*args):
-        target, x, *others = right(*args)
-        return target.at[::7].set(jnp.nan), x, *(v.at[::7].set(jnp.nan) for v in others)
+        return tuple(v.at[::7].set(jnp.nan) for v in right(*args))
 
     monkeypatch.setattr(fast, "_evaluate", sometimes)
     answer = sample()
@@ -158,7 +170,7 @@ def test_draws_whose_density_is_not_finite_count_for_nothing(sample, exact, monk
 
 def test_where_no_density_is_finite_nothing_is_reliable(sample, monkeypatch):
     right = fast._evaluate
-    nothing = lambda *args: tuple(v if i == 1 else v * jnp.nan for i, v in enumerate(right(*args)))  # noqa: E731
+    nothing = lambda *args: tuple(v * jnp.nan for v in right(*args))  # noqa: E731
     monkeypatch.setattr(fast, "_evaluate", nothing)
     assert not sample().reliable
 
@@ -182,6 +194,17 @@ def test_where_weights_cannot_be_trusted_hmc_takes_over_and_a_flag_says_so(star,
     assert any("k-hat" in message for message in result.messages)
     assert "diverging" in result.idata.sample_stats
     assert np.all(result.table["rhat"][:1] < 1.02)
+
+
+def test_a_star_that_is_bad_already_is_not_sampled_instead(mock, fit, monkeypatch):
+    monkeypatch.setattr(fast, "KHAT_MAX", -10.0)
+    monkeypatch.setattr(fast, "ROUNDS", 3)
+    result = fit(mock(snr=1.0), "fast", free=("rv",), fixed={"mg_fe": 0.15, "logg": 4.3})
+    assert Flag.RV_UNCERTAIN in result.flags
+    assert Flag.NOT_CONVERGED in result.flags
+    assert Flag.SAMPLED_INSTEAD not in result.flags
+    assert any("k-hat" in message for message in result.messages)
+    assert not result.ok
 
 
 def test_the_result_is_saved_with_its_weights_told(star, fit, tmp_path):

@@ -150,7 +150,8 @@ def read_catalogue(catalogue: str | Path, spectra: str | None = None) -> Catalog
         FITS, Parquet or ECSV table with one row per spectrum: ``spectrum_id`` (unique), ``star_id`` (common to the
         visits of a star; optional), ``path`` (from the folder of the table), ``row``, ``targetid`` or ``visit`` where a
         file has several spectra, Gaussian priors ``<label>_prior`` with ``<label>_prior_error``, and starts
-        ``<label>_start``; one that is NaN or masked is none. Or a folder or a glob pattern: one spectrum per file, called as the file.
+        ``<label>_start``; one that is NaN or masked is none. Or a folder or a glob pattern: one spectrum per file,
+        called as the file.
     spectra
         Pattern of the paths in the columns of the table, such as ``"spectra/{field}/{spectrum_id}.fits"``, from the
         current folder; in place of the column ``path``.

@@ -394,11 +394,15 @@ def _posterior(
     if settings.method == "fast":
         answer = importance(static, table, prior, theta, covariance, key)
         verdict.numbers |= {"khat": answer.khat, "ess_weights": answer.ess}
-        if answer.reliable:
+        # a result that must not be used already is not worth minutes of HMC
+        hopeless = bool(verdict.flags.bad)
+        if not answer.reliable:
+            verdict.raise_flag(
+                Flag.NOT_CONVERGED if hopeless else Flag.SAMPLED_INSTEAD,
+                f"Importance sampling: k-hat {answer.khat:.2f}, effective draws {answer.ess:.0f}.",
+            )
+        if answer.reliable or hopeless:
             return answer.draws.values, answer.draws.stats, fisher, covariance
-        verdict.raise_flag(
-            Flag.SAMPLED_INSTEAD, f"Importance sampling: k-hat {answer.khat:.2f}, effective draws {answer.ess:.0f}."
-        )
     u, _, _ = optimise(static, arrays, prior, from_box(prior, x)[None], FIRST_STEPS, True)
     draw = chains(static, table, prior, u[0], key, "nuts" if settings.method == "nuts" else "hmc")
     return draw.values, draw.stats, fisher, covariance

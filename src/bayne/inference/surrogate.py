@@ -13,6 +13,10 @@ from ..likelihood import Static, factorise, jacobian, jitter_variance
 from ..lockstep import lockstep
 from ..spectrum import FloatArray
 
+#: How far beyond the draws that taught it a surrogate's polynomials are believed: their distances from the middle, in
+#: standard deviations, scatter by about one around the root of the number of parameters.
+BEYOND = 6.0
+
 #: Ridge of the regressions, in draws: parameters that hardly matter leave their coefficients at zero.
 RIDGE = 0.03
 
@@ -53,20 +57,29 @@ class Surrogate(NamedTuple):
     """Log likelihood -|c|²/2 + pull · c + rest, c and the rest quadratic in the parameters.
 
     ``middle`` and ``scale`` (n,) make the parameters' polynomials harmless; with f of those, ``along`` (f, m) gives c
-    and ``rest`` (f,) the rest; ``pull`` (m,) is where the data are.
+    and ``rest`` (f,) the rest; ``pull`` (m,) is where the data are. Further than `BEYOND` outside of where the
+    draws were, as ``white`` (n, n) measures it, the polynomials are not believed: there is no likelihood.
     """
 
     middle: jax.Array
     scale: jax.Array
+    white: jax.Array
     along: jax.Array
     pull: jax.Array
     rest: jax.Array
 
     def log_like(self, x: jax.Array) -> jax.Array:
         """Log likelihood () of parameters (n,), up to a constant."""
-        terms = _terms((x - self.middle) / self.scale)
+        z = (x - self.middle) / self.scale
+        terms = _terms(z)
         c = terms @ self.along
-        return terms @ self.rest + self.pull @ c - 0.5 * c @ c
+        value = terms @ self.rest + self.pull @ c - 0.5 * c @ c
+        return jnp.where(self.beyond(x) < BEYOND, value, -jnp.inf)
+
+    def beyond(self, x: jax.Array) -> jax.Array:
+        """How much further () parameters (n,) are from the middle of the draws than these usually are."""
+        z = self.white @ ((x - self.middle) / self.scale)
+        return jnp.sqrt(jnp.sum(z**2) + 1e-12) - np.sqrt(x.size)
 
 
 def _terms(z: jax.Array) -> jax.Array:
@@ -83,12 +96,15 @@ def learn(x: FloatArray, c: FloatArray, like: FloatArray, weight: FloatArray) ->
     """
     middle = np.average(x, axis=0, weights=weight)
     scale = np.sqrt(np.average((x - middle) ** 2, axis=0, weights=weight)) + 1e-12
-    terms = np.asarray(_terms(jnp.asarray((x - middle) / scale)))
+    z = (x - middle) / scale
+    spread = (z.T * weight) @ z / weight.sum() + 1e-6 * np.eye(len(scale))
+    white = np.linalg.inv(np.linalg.cholesky(spread))
+    terms = np.asarray(_terms(jnp.asarray(z)))
     along = _regress(terms, c, weight)
     level = float(np.average(like, weights=weight))
     both = _regress(np.concatenate([terms, c], axis=1), like - level + 0.5 * np.sum(c**2, axis=1), weight)
     rest, pull = np.split(both, [terms.shape[1]])
-    return Surrogate(*(jnp.asarray(v) for v in (middle, scale, along, pull, rest)))
+    return Surrogate(*(jnp.asarray(v) for v in (middle, scale, white, along, pull, rest)))
 
 
 def _regress(terms: FloatArray, values: FloatArray, weight: FloatArray) -> FloatArray:

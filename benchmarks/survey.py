@@ -36,7 +36,7 @@ from bayne.catalog.store import read_rows, status_path
 from bayne.flags import Flag
 
 #: Stars that are killed, and seconds within which each kill comes.
-KILLED, WITHIN = 300, 60.0
+KILLED, WITHIN = 300, 30.0
 
 #: Seconds between looks at the processes.
 LOOK = 2.0
@@ -171,7 +171,7 @@ def main() -> None:
     parser.add_argument("--number", type=int, default=2000, help="stars")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--kills", type=int, default=0)
-    parser.add_argument("--killed-method", default="laplace", help="method of the stars that are killed")
+    parser.add_argument("--killed-method", default="map", help="method of the stars that are killed")
     parser.add_argument("--output", type=Path, required=True, help="folder")
     options = parser.parse_args()
     mocks, folder = options.output / "mocks", options.output / "run"

@@ -7,8 +7,8 @@ Mock stars of HERMES, from all over the emulator's domain, by the emulator that 
 more. Told are wall time, the memory of the processes while the number of stars grows, the share of time that reading,
 fitting and writing take, disk, and how the merged table agrees with the truth.
 
-``--kills`` runs the first 300 stars again, with method ``--killed-method``, once without and once with that many kills
-of all processes (SIGKILL) at random moments, each followed by ``--resume``, and compares the merged tables.
+``--kills`` runs the first 300 stars again, by ``map``, once without and once with that many kills of all processes
+(SIGKILL) at random moments, each followed by ``--resume``, and compares the merged tables.
 
 An interrupted run goes on where it stopped: its times are then those of the last part.
 """
@@ -32,6 +32,7 @@ import numpy as np
 from astropy.table import Table
 
 import bayne
+from bayne.catalog.columns import SHIFT
 from bayne.catalog.store import read_rows, status_path
 from bayne.flags import Flag
 
@@ -117,7 +118,7 @@ def agreement(table: Table, truth: Table) -> str:
     """Sentences on flags, and on pulls of the labels of the stars that are ok."""
     seconds = np.asarray(table["seconds"])
     sampled = (np.asarray(table["flag_warn"]) & int(Flag.SAMPLED_INSTEAD)) != 0
-    bad = [name for bits in table["flag_bad"] for name in Flag(int(bits) << 32).names]
+    bad = [name for bits in table["flag_bad"] for name in Flag(int(bits) << SHIFT).names]
     flags = ", ".join(f"{bad.count(name)} {name}" for name in sorted(set(bad), key=bad.count, reverse=True))
     ok = np.asarray(table["ok"])
     labels = [name for name in truth.colnames if name in table.colnames and f"{name}_std" in table.colnames]
@@ -127,10 +128,10 @@ def agreement(table: Table, truth: Table) -> str:
     )
     return (
         f"{ok.sum()} are ok; bad flags: {flags or 'none'}. {sampled.sum()} went to HMC and took "
-        f"{seconds[sampled].sum() / seconds.sum():.0%} of the time; seconds of a star: median "
-        f"{np.median(seconds):.2f}, 90% below {np.quantile(seconds, 0.9):.1f}, most {seconds.max():.0f}. Of "
-        f"{inside.size} labels {inside.mean():.1%} lie in their 68% (worst labels {inside.mean(axis=1).min():.1%}, "
-        f"{inside.mean(axis=1).max():.1%}); rms pull {np.sqrt(np.mean(pulls**2)):.3f}."
+        f"{seconds[sampled].sum() / seconds.sum():.0%} of the time; seconds of a star: mean "
+        f"{seconds.mean():.2f}, median {np.median(seconds):.2f}, 90% below {np.quantile(seconds, 0.9):.1f}, most "
+        f"{seconds.max():.0f}. Of {inside.size} labels {inside.mean():.1%} lie in their 68% (worst labels "
+        f"{inside.mean(axis=1).min():.1%}, {inside.mean(axis=1).max():.1%}); rms pull {np.sqrt(np.mean(pulls**2)):.3f}."
     )
 
 
@@ -171,7 +172,6 @@ def main() -> None:
     parser.add_argument("--number", type=int, default=2000, help="stars")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--kills", type=int, default=0)
-    parser.add_argument("--killed-method", default="map", help="method of the stars that are killed")
     parser.add_argument("--output", type=Path, required=True, help="folder")
     options = parser.parse_args()
     mocks, folder = options.output / "mocks", options.output / "run"
@@ -188,9 +188,9 @@ def main() -> None:
     print(f"Merged in {merged:.1f} s: {len(table.colnames)} columns, {size / len(table) / 1024:.1f} kB per star.")
     print(agreement(table, truth), flush=True)
     if options.kills:
-        few = options.output / "mocks" / "few.ecsv"
+        few = mocks / "few.ecsv"
         truth[:KILLED].write(few, overwrite=True)
-        given = ["--emulator", options.emulator, "--method", options.killed_method]
+        given = ["--emulator", options.emulator, "--method", "map"]
         print(killed(few, options.output / "kills", options.processes, given, options.kills))
     versions = ", ".join(f"{name} {version(name)}" for name in ("bayne", "jax"))
     print(f"{date.today()}, {versions}, {os.cpu_count()} cores")

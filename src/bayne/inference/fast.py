@@ -53,12 +53,7 @@ class Weighted(NamedTuple):
     @property
     def reliable(self) -> bool:
         """Whether the draws can stand for the posterior."""
-        return trusted(self.khat, self.ess)
-
-
-def trusted(khat: float, ess: float) -> bool:
-    """Whether weights with this shape of their tail and this effective number can be trusted."""
-    return khat < KHAT_MAX and ess > ESS_MIN
+        return self.khat < KHAT_MAX and self.ess > ESS_MIN
 
 
 class Drawn(NamedTuple):

@@ -150,8 +150,8 @@ def fit_star(
         domain, a spectrum without LSF, an unknown method.
     """
     settings = Settings(
-        method, instrument, resolution, snr, dict(priors), dict(fixed), tuple(free), continuum, windows, mask,
-        emulator_error, jitter, seed, dict(start),
+        method, instrument, resolution, snr, dict(priors), dict(fixed), dict(start), tuple(free), continuum, windows,
+        mask, emulator_error, jitter, seed,
     )  # fmt: skip
     check_arguments(settings, emulator)
     emulator = affordable(emulator, settings, getattr(spectrum, "instrument", ""))

@@ -119,7 +119,8 @@ def _moved(
     """Parameters (k, n) after Hamiltonian trajectories through a surrogate's posterior, and the step that suits them.
 
     They move in the unconstrained coordinates of the box, whitened by their own covariance, all with one step and one
-    length at a time.
+    length at a time: of a thousand short chains, eight trajectories are enough to find the step, which samplers that
+    adapt each chain by itself (NumPyro's) have no time for.
 
     Parameters
     ----------

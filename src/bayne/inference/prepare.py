@@ -33,6 +33,7 @@ class Settings:
     snr: float | Sequence[float] | None
     priors: dict[str, Any]
     fixed: dict[str, float]
+    start: dict[str, float]
     free: tuple[str, ...]
     continuum: int | bool | None
     windows: Sequence[tuple[float, float]] | None
@@ -40,7 +41,6 @@ class Settings:
     emulator_error: bool
     jitter: bool
     seed: int
-    start: dict[str, float]
 
     def reported(self, emulator: Emulator) -> tuple[str, ...]:
         """The emulator's labels, and the velocities that are free or fixed."""

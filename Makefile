@@ -15,7 +15,7 @@ help:
 	@echo "make test         lint, types and tests"
 	@echo "make lint         ruff check and format, without changing files"
 	@echo "make types        mypy"
-	@echo "make train-default GRID=grid.h5   train the emulators of the package anew (40 minutes)"
+	@echo "make train-default GRID=grid.h5 CORRECTED=corrected.h5   train the emulators of the package anew (40 minutes)"
 	@echo "make docs         HTML documentation in docs/_build/html; warnings are errors"
 	@echo "make constraints  resolve all dependencies anew and write constraints.txt"
 	@echo "make clean        remove what these targets made"
@@ -54,8 +54,9 @@ test: lint types
 	$(BIN)/pytest -n $(JOBS)
 
 train-default: $(VENV)/.base
-	@test -n "$(GRID)" || { echo "say which grid: make train-default GRID=galah_pysme_stagger.h5" >&2; exit 1; }
-	$(BIN)/python benchmarks/train_default.py --grid $(GRID)
+	@test -n "$(GRID)" -a -n "$(CORRECTED)" || { echo "say which grids, see benchmarks/train_default.py:" \
+	  "make train-default GRID=galah_pysme_stagger.h5 CORRECTED=corrected.h5" >&2; exit 1; }
+	$(BIN)/python benchmarks/train_default.py --grid $(GRID) --corrected $(CORRECTED)
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html

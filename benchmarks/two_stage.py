@@ -16,6 +16,7 @@ import argparse
 import os
 import time
 import tomllib
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from importlib.metadata import version
@@ -40,9 +41,10 @@ from emulators import VARIANTS, read, write
 #: Fine-tuning starts near a good place: its learning rate is this much lower than that of training.
 GENTLER = 0.3
 
-#: The default emulator's settings, and those of a variant of ``emulators.py``.
+#: The default emulator's settings, but for its own stages, and those of a variant of ``emulators.py``.
+GALAH = tomllib.loads((Path(__file__).parent / "default" / "galah.toml").read_text())
 NETWORKS = {
-    "galah": tomllib.loads((Path(__file__).parent / "default" / "galah.toml").read_text()),
+    "galah": {k: v for k, v in GALAH.items() if k != "stage"},
     "payne-large": VARIANTS["payne-large"],
 }
 KERNEL = "kernel-payne"
@@ -62,15 +64,26 @@ def simple_twins(grid: Grid, config: Path, path: Path) -> np.ndarray:
     return np.array(made, dtype=np.float32)
 
 
-def on_difference(grid: Grid, twins: np.ndarray, count: int) -> float:
-    """MAE of the kernel emulator on what the simple spectra leave over, in absorbance."""
+def difference(grid: Grid, twins: np.ndarray, config: dict[str, Any] | None = None) -> Callable[..., np.ndarray]:
+    """How the absorbance of careful and of simple spectra differs, learned by the kernel emulator: labels (n, l) in."""
     mean = absorbance(twins).mean(axis=0)
     left = absorbance(grid.flux) - absorbance(twins)
     # as a spectrum: that of the mean star of the simple physics, changed by the difference
-    changed = replace(grid, flux=(1 / (1 + np.exp(left + mean))).astype(np.float32))
-    emulator = bayne.train(changed, KERNEL, config={"kernel": {"spectra": count}})
-    found = np.array([absorbance(emulator.flux(labels)) for labels in grid.labels[grid.test]])
-    flux = 1 / (1 + np.exp(found - mean + absorbance(twins[grid.test])))
+    changed = replace(grid, flux=from_absorbance(left + mean))
+    emulator = bayne.train(changed, KERNEL, config={"kernel": config or {}})
+    # not `flux`: labels of the simple grid may lie a little outside the hull of the careful one
+    return lambda labels: absorbance(np.asarray(emulator.evaluate(labels), dtype=np.float64)) - mean
+
+
+def from_absorbance(y: np.ndarray) -> np.ndarray:
+    """Flux."""
+    return (1 / (1 + np.exp(y))).astype(np.float32)
+
+
+def on_difference(grid: Grid, twins: np.ndarray, count: int) -> float:
+    """MAE of the kernel emulator on what the simple spectra leave over, in absorbance."""
+    found = difference(grid, twins, {"spectra": count})(grid.labels[grid.test])
+    flux = from_absorbance(absorbance(twins[grid.test]) + found)
     return float(np.abs(flux - grid.flux[grid.test]).mean())
 
 

@@ -174,6 +174,8 @@ def draw(physical: dict[str, Fits], ranks: dict[str, Fits], path: Path) -> None:
     """Coverage per label of physical spectra, and the ranks of mocks: as many panels as there is something to show."""
     shown = {name: fits for name, fits in physical.items() if name.split("-")[1] == "100"}
     wanted = [bool(shown), bool(ranks)]
+    if not any(wanted):
+        return
     with plt.rc_context(STYLE):
         drawn, panels = plt.subplots(
             1,

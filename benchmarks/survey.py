@@ -2,10 +2,10 @@
 
     python benchmarks/survey.py --emulator galah-hermes --arm red --number 2000 --kills 20 --output survey
 
-Mock stars of HERMES, from all over the emulator's domain, by the emulator that it was distilled from, go through
-``bayne fit-catalog`` as two processes that have a core each (``--shard 0/2``, ``--shard 1/2``); ``--processes`` for
-more. Told are wall time, the memory of the processes while the number of stars grows, the share of time that reading,
-fitting and writing take, disk, and how the merged table agrees with the truth.
+Mock stars of HERMES, from all over the emulator's domain and made by it, go through ``bayne fit-catalog`` as two
+processes that have a core each (``--shard 0/2``, ``--shard 1/2``); ``--processes`` for more. Told are wall time, the
+memory of the processes while the number of stars grows, the share of time that reading, fitting and writing take, disk,
+and how the merged table agrees with the truth.
 
 ``--kills`` runs the first 300 stars again, by ``map``, once without and once with that many kills of all processes
 (SIGKILL) at random moments, each followed by ``--resume``, and compares the merged tables.
@@ -177,7 +177,7 @@ def main() -> None:
     mocks, folder = options.output / "mocks", options.output / "run"
     if not mocks.exists():
         emulator = bayne.load_emulator(options.emulator)
-        bayne.mock(emulator.teacher or emulator, "hermes", mocks, number=options.number, arms=options.arm, seed=7)
+        bayne.mock(emulator, "hermes", mocks, number=options.number, arms=options.arm, seed=7)
     truth = Table.read(mocks / "truth.ecsv")
     run = Run(mocks / "truth.ecsv", folder, options.processes, ["--emulator", options.emulator])
     print(speed(run, run.finish()), flush=True)

@@ -6,8 +6,8 @@
 
 `lte.toml` is the configuration of `bayne grid` that made `lte.h5`, with ``like`` for the pixels of the careful grid.
 The difference of careful and simple spectra of the same labels, in absorbance, changes little from star to star: the
-kernel emulator learns it from the training rows of the careful grid, and it is added to the simple spectra (two
-fidelities: Kennedy & O'Hagan 2000, Biometrika 87, 1). The careful grid's test rows touch nothing.
+kernel emulator learns it from the careful grid, all rows but the test rows, and it is added to the simple spectra (two
+fidelities: Kennedy & O'Hagan 2000, Biometrika 87, 1).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from two_stage import difference, from_absorbance, simple_twins
+from scipy.special import expit
+from two_stage import difference, simple_twins
 
 from bayne.emulators.coordinates import absorbance
 from bayne.files import replacing
@@ -39,7 +40,7 @@ def main() -> None:
     grid = read_grid(options.grid)
     twins = simple_twins(grid, options.config, options.output.with_suffix(".twins.npy"))
     correction = difference(grid, twins)
-    found = from_absorbance(absorbance(twins[grid.test]) + correction(grid.labels[grid.test]))
+    found = expit(-absorbance(twins[grid.test]) - correction(grid.labels[grid.test]))
     for what, flux in (("simple", twins[grid.test]), ("corrected", found)):
         print(f"{what}: MAE {np.abs(flux - grid.flux[grid.test]).mean():.5f} on {grid.test.sum()} test spectra")
     simple = read_grid(options.simple)
@@ -50,7 +51,7 @@ def main() -> None:
             stored = file["flux"]
             for i in range(0, len(simple.labels), CHUNK):
                 rows = slice(i, i + CHUNK)
-                flux = from_absorbance(absorbance(simple.flux[rows]) + correction(simple.labels[rows][:, order]))
+                flux = expit(-absorbance(simple.flux[rows]) - correction(simple.labels[rows][:, order]))
                 stored[rows] = np.rint(flux * stored.attrs["scale"]).astype(stored.dtype)
             file.attrs.update({key: grid.attributes[key] for key in ("atmospheres", "linelist")})  # the same, by name
             file.attrs["synthesis"] = f"{file.attrs['synthesis']}; difference from: {grid.attributes['synthesis']}"

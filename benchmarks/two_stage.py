@@ -28,6 +28,7 @@ import numpy as np
 from emulators_report import COLOURS
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from scipy.special import expit
 
 import bayne
 from bayne.emulators.coordinates import absorbance
@@ -64,26 +65,23 @@ def simple_twins(grid: Grid, config: Path, path: Path) -> np.ndarray:
     return np.array(made, dtype=np.float32)
 
 
-def difference(grid: Grid, twins: np.ndarray, config: dict[str, Any] | None = None) -> Callable[..., np.ndarray]:
-    """How the absorbance of careful and of simple spectra differs, learned by the kernel emulator: labels (n, l) in."""
+def difference(grid: Grid, twins: np.ndarray, count: int = 0) -> Callable[[np.ndarray], np.ndarray]:
+    """How the absorbance of careful and of simple spectra differs, by labels (n, l), learned by the kernel emulator.
+
+    From the first `count` training rows, or for 0 from all rows but the test rows.
+    """
     mean = absorbance(twins).mean(axis=0)
     left = absorbance(grid.flux) - absorbance(twins)
     # as a spectrum: that of the mean star of the simple physics, changed by the difference
-    changed = replace(grid, flux=from_absorbance(left + mean))
-    emulator = bayne.train(changed, KERNEL, config={"kernel": config or {}})
+    changed = replace(grid, flux=expit(-left - mean).astype(np.float32))
+    emulator = bayne.train(changed, KERNEL, config={"kernel": {"spectra": count}})
     # not `flux`: labels of the simple grid may lie a little outside the hull of the careful one
     return lambda labels: absorbance(np.asarray(emulator.evaluate(labels), dtype=np.float64)) - mean
 
 
-def from_absorbance(y: np.ndarray) -> np.ndarray:
-    """Flux."""
-    return (1 / (1 + np.exp(y))).astype(np.float32)
-
-
 def on_difference(grid: Grid, twins: np.ndarray, count: int) -> float:
     """MAE of the kernel emulator on what the simple spectra leave over, in absorbance."""
-    found = difference(grid, twins, {"spectra": count})(grid.labels[grid.test])
-    flux = from_absorbance(absorbance(twins[grid.test]) + found)
+    flux = expit(-absorbance(twins[grid.test]) - difference(grid, twins, count)(grid.labels[grid.test]))
     return float(np.abs(flux - grid.flux[grid.test]).mean())
 
 

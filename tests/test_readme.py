@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+import bayne
 from bayne.cli import app
+from bayne.emulators.load import shipped
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -164,3 +166,13 @@ def test_card_in_the_docs_is_the_shipped_one() -> None:
     text = (ROOT / "docs" / "how-to" / "use-a-published-network.md").read_text(encoding="utf-8")
     (path,) = re.findall(r"^```\{literalinclude\} (\S+)", text, re.MULTILINE)
     assert (ROOT / "docs" / "how-to" / path).resolve().name == "binspec_apogee.json"
+
+
+def test_errors_in_the_readme_are_those_on_the_cards() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w-]+)` \|[^|]*\| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", text, re.MULTILINE)
+    assert sorted(name for name, *_ in rows) == sorted(shipped())
+    for name, *told in rows:
+        found = bayne.load_emulator(name).card.held_out_error
+        for value, key in zip(told, ("mae", "median_star_mae", "worst_star_mae"), strict=True):
+            assert float(value) == pytest.approx(found[key], abs=0.5 * 10 ** -len(value.partition(".")[2])), (name, key)

@@ -11,7 +11,7 @@ from astropy.table import Table, vstack
 import bayne
 from bayne.catalog import run as module
 from bayne.emulators import save_emulator
-from catalog.quick import READING, quick_fit, write_stars
+from catalog.quick import READING, merged, quick_fit, write_stars
 from toy import LOWER, UPPER, mock_star, toy_emulator
 
 
@@ -58,7 +58,7 @@ def real(toy, tmp_path_factory):
         table["wavelength"].unit = "Angstrom"
         table.meta = {"medium": "vacuum", "frame": "barycentric"}
         table.write(folder / f"{i}.fits")
-    table = Table(
+    catalogue = Table(
         {
             "spectrum_id": ["one", "two", "three", "four-a", "four-b", "missing", "no prior"],
             "star_id": ["one", "two", "three", "four", "four", "missing", "one"],
@@ -68,13 +68,13 @@ def real(toy, tmp_path_factory):
             "logg_start": [np.nan, np.nan, labels[2, 1], np.nan, np.nan, np.nan, np.nan],
         }
     )
-    table.write(folder / "catalogue.fits")
+    catalogue.write(folder / "catalogue.fits")
     options = {"method": "laplace", "resolution": 20_000.0, "seed": 3}
     output = bayne.fit_catalog(
         folder / "catalogue.fits", emulator, folder / "run", spectra=str(folder / "{file}.fits"), block=3,
         keep_spectra=True, **options,
     )  # fmt: skip
-    merged = bayne.merge(output, folder / "merged.fits")
+    table = merged(output, folder / "merged.fits")
     return SimpleNamespace(
-        folder=folder, run=output, table=merged, emulator=emulator, labels=labels, options=options, catalogue=table
+        folder=folder, run=output, table=table, emulator=emulator, labels=labels, options=options, catalogue=catalogue
     )

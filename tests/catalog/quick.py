@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +15,9 @@ from typing import Any
 
 import numpy as np
 from astropy.table import Table
+from astropy.utils.exceptions import AstropyWarning
 
+import bayne
 from bayne import BayneError
 from bayne.inference import FitResult
 from fakes import fake_arm, fake_result
@@ -97,6 +100,13 @@ def kill_often(catalogue: Path, output: Path, emulator: Path, options: Mapping[s
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return [int(line) for line in done.stdout.split()]
+
+
+def merged(folder: Path, output: Path) -> Table:
+    """What `merge` writes of a run, as another program reads it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyWarning)  # dex is no unit of FITS; Parquet tells no widths of texts
+        return Table.read(bayne.merge(folder, output), **{"mask_invalid": False} if output.suffix == ".fits" else {})
 
 
 def assert_same(found: Table, expected: Table, except_for: Sequence[str] = ("seconds",)) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import bayne
+from catalog.quick import merged
 from surveys import damage
 
 NUMBER = 100
@@ -24,7 +25,7 @@ def test_every_damaged_file_has_a_row_that_is_right_or_says_what_is_wrong(real, 
     options = real.options | {"method": "map"}
     run = bayne.fit_catalog(spoilt, real.emulator, tmp_path / "run", block=50, **options)
     assert not bayne.validate(run)
-    table = bayne.merge(run, tmp_path / "merged.fits")
+    table = merged(run, tmp_path / "merged.fits")
     assert list(table["spectrum_id"]) == [f"{i:04d}" for i in range(NUMBER)]
     whole = bayne.fit_star(bayne.read_spectrum(real.folder / "0.fits"), real.emulator, **options)
     truth = {row["label"]: row for row in whole.table}

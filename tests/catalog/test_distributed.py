@@ -24,7 +24,7 @@ from bayne.catalog import read_rows
 from bayne.catalog.run import Work
 from bayne.emulators import load_emulator
 from bayne.inference.batch import bound_settings
-from catalog.quick import READING, assert_same, write_stars
+from catalog.quick import READING, assert_same, merged, write_stars
 
 #: What workers run first: fits that take 20 ms, and with some seeds go wrong at a star.
 PRELOAD = f"""
@@ -87,7 +87,7 @@ def test_workers_make_what_one_process_makes(quick, cluster, many, tmp_path):
     for name, more in (("whole", {}), ("dask", {"scheduler": cluster.scheduler_address})):
         quick(tmp_path / name, many, **options, **more)
         assert bayne.validate(tmp_path / name) == []
-    assert_same(*(bayne.merge(tmp_path / name, tmp_path / f"{name}.fits") for name in ("dask", "whole")))
+    assert_same(*(merged(tmp_path / name, tmp_path / f"{name}.fits") for name in ("dask", "whole")))
     status = json.loads((tmp_path / "dask" / "status.json").read_text())
     assert (status["number"], status["done"], status["failures"]) == (45, 45, {"FAILED": 3})
     assert status["seconds"]["fitting"] >= 42 * 0.02, "of both workers together"

@@ -1,6 +1,7 @@
 """`merge`: one table with the rows of the catalogue, that says what it is."""
 
 import json
+import sys
 import warnings
 
 import numpy as np
@@ -11,8 +12,10 @@ from astropy.table import Table
 
 import bayne
 from bayne import BayneError, ReadError
-from bayne.catalog import run
-from catalog.quick import quick_fit
+from bayne.catalog import read_rows, run
+from catalog.quick import assert_same, merged, quick_fit
+
+CALIBRATED = [f"{name}_std_calibrated" for name in ("teff", "logg", "fe_h", "mg_fe", "mg_h", "rv", "vsini")]
 
 
 def test_a_fits_table_says_what_its_columns_are(real):
@@ -31,8 +34,10 @@ def test_a_fits_table_says_what_its_columns_are(real):
             assert header[f"TUCD{i}"]
         where = table.columns.names.index("logg_std") + 1
         assert header[f"TUCD{where}"] == "stat.error;phys.gravity"
-        for name in real.table.colnames:
-            np.testing.assert_array_equal(table.data[name], np.asarray(real.table[name]), err_msg=name)
+        rows = read_rows(real.run)
+        assert set(table.columns.names) == {*rows.colnames, *CALIBRATED}
+        for name in rows.colnames:
+            np.testing.assert_array_equal(table.data[name], np.asarray(rows[name]), err_msg=name)
 
 
 def test_its_header_says_what_it_was_made_with(real):
@@ -58,19 +63,27 @@ def test_a_parquet_file_has_the_same(real, tmp_path):
 
 
 def test_other_programs_can_read_it(real):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # dex is no unit of the FITS standard, though of everybody
-        table = Table.read(real.folder / "merged.fits")
-    assert table.colnames == real.table.colnames
-    assert str(table["rv"].unit) == "km / s"
+    assert str(real.table["rv"].unit) == "km / s"
+    assert real.table["ok"].dtype == bool
+    assert real.table["covariance"].shape == (7, 21)
+    assert "no such file" in real.table["message"][5]
 
 
 def test_errors_are_calibrated_where_stars_were_seen_again(real, quick, tmp_path):
     place = real.table.colnames.index("teff_std")
     assert real.table.colnames[place + 1] == "teff_std_calibrated"
     np.testing.assert_array_equal(real.table["teff_std"], real.table["teff_std_calibrated"])  # two visits tell nothing
-    once = bayne.merge(quick(tmp_path / "run"), tmp_path / "once.fits")
+    once = merged(quick(tmp_path / "run"), tmp_path / "once.fits")
     assert "teff_std_calibrated" not in once.colnames
+
+
+@pytest.mark.parametrize("ending", ["fits", "parquet"])
+def test_rows_that_are_merged_some_at_a_time_make_the_same_table(real, quick, tmp_path, monkeypatch, ending):
+    folders = real.run, quick(tmp_path / "run")  # with calibrated errors, and without
+    whole = [merged(folder, tmp_path / f"whole-{i}.{ending}") for i, folder in enumerate(folders)]
+    monkeypatch.setattr(sys.modules["bayne.catalog.merge"], "ROWS", 1)
+    for i, folder in enumerate(folders):
+        assert_same(merged(folder, tmp_path / f"parts-{i}.{ending}"), whole[i], except_for=())
 
 
 def test_arms_are_those_that_any_star_has(quick, tmp_path, monkeypatch):
@@ -81,7 +94,7 @@ def test_arms_are_those_that_any_star_has(quick, tmp_path, monkeypatch):
         return result
 
     monkeypatch.setattr(run, "fit", two_instruments)
-    table = bayne.merge(quick(tmp_path / "run"), tmp_path / "merged.fits")
+    table = merged(quick(tmp_path / "run"), tmp_path / "merged.fits")
     np.testing.assert_array_equal(table["snr_blue"][[0, 4, 8, 9]], [60, np.nan, 60, np.nan])
     np.testing.assert_array_equal(table["snr_red"][[0, 3, 4, 9]], [np.nan, np.nan, 61, 61])
 
@@ -94,8 +107,8 @@ def test_names_beyond_ascii_are_not_for_fits(quick, stars, tmp_path):
     with pytest.raises(BayneError, match=r"spectrum_id has letters that FITS.* write a \.parquet"):
         bayne.merge(folder, tmp_path / "greek.fits")
     assert not list(tmp_path.glob("*greek*"))
-    merged = bayne.merge(folder, tmp_path / "greek.parquet")
-    assert list(merged["spectrum_id"]) == list(table["spectrum_id"])
+    found = merged(folder, tmp_path / "greek.parquet")
+    assert list(found["spectrum_id"]) == list(table["spectrum_id"])
 
 
 def test_messages_are_spelled_out_for_fits(quick, tmp_path, monkeypatch):
@@ -104,8 +117,8 @@ def test_messages_are_spelled_out_for_fits(quick, tmp_path, monkeypatch):
 
     monkeypatch.setattr(run, "fit", hopeless)
     folder = quick(tmp_path / "run")
-    assert bayne.merge(folder, tmp_path / "merged.fits")["message"][0] == "3 σ² at 5000 Å ☂"
-    assert fits.getdata(tmp_path / "merged.fits", 1)["message"][0] == "3 sigma^2 at 5000 A ?"
+    assert merged(folder, tmp_path / "merged.fits")["message"][0] == "3 sigma^2 at 5000 A ?"
+    assert merged(folder, tmp_path / "merged.parquet")["message"][0] == "3 σ² at 5000 Å ☂"
 
 
 def test_missing_and_damaged_blocks_are_named(quick, tmp_path):

@@ -4,22 +4,23 @@ import functools
 import gc
 import json
 import os
+import shutil
 import threading
 import weakref
 from dataclasses import replace
 
-import h5py
 import numpy as np
 import pytest
 from astropy.table import Table
 
 import bayne
 from bayne import BayneError, Flag, ReadError
-from bayne.catalog import read_rows
+from bayne.catalog import open_store, read_rows
 from bayne.catalog import run as module
 from bayne.catalog import store as store_module
 from bayne.emulators import save_emulator
-from catalog.quick import READING, assert_same, kill_often, quick_fit, write_stars
+from bayne.report import write_catalogue_page
+from catalog.quick import READING, assert_same, kill_often, merged, quick_fit, write_stars
 
 FAILED = int(Flag.FAILED) >> 32
 
@@ -58,15 +59,44 @@ def test_what_cannot_be_fitted_has_a_row_with_the_reason(real):
     assert list(real.table["spectrum_id"]) == list(real.catalogue["spectrum_id"])
 
 
-def test_draws_and_spectra_are_kept_when_asked_for(real):
-    with h5py.File(real.run / "spectra" / "block-000000.h5") as file:
-        assert set(file) == {"one", "two", "three"}
-        names, draws = list(file["two"].attrs["names"]), file["two"]["draws"][:]
-        assert np.median(draws[..., names.index("logg")]) == pytest.approx(real.table["logg"][1], rel=1e-6)
-        arm = file["two"]["arm_1"]
-        used = arm["used"][:]
-        assert arm.attrs["name"] == "red"
-        assert np.std((arm["flux"][:] - arm["model"][:])[used] / arm["sigma"][:][used]) == pytest.approx(1, abs=0.1)
+def test_results_are_kept_when_asked_for(real):
+    store = open_store(real.run)
+    kept = store.kept("two")
+    spectrum, prior = bayne.read_spectrum(real.folder / "1.fits"), {"teff": (real.labels[1, 0], 5.0)}
+    alone = bayne.fit_star(spectrum, real.emulator, id="two", priors=prior, **real.options)
+    assert (kept.id, kept.flags, kept.messages) == ("two", alone.flags, alone.messages)
+    for ours, theirs in zip(kept.table, alone.table, strict=True):
+        for name in ("median", "std", "crb"):
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-5), ours["label"]
+    for ours, theirs in zip(kept.arms, alone.arms, strict=True):
+        np.testing.assert_array_equal(ours.wavelength, theirs.wavelength)
+        np.testing.assert_array_equal(ours.used, theirs.used)
+        np.testing.assert_allclose(ours.model, theirs.model, rtol=1e-6)
+    with pytest.raises(ReadError, match="no spectrum 'twoo'"):
+        store.kept("twoo")
+    with pytest.raises(ReadError, match="not a Bayne result"):
+        store.kept("missing")
+
+
+def test_results_of_names_with_slashes_are_kept_apart(quick, stars, tmp_path):
+    names = ["a", "a/b", "a%2Fb", "a/b/c"]
+    table = Table({"spectrum_id": names, "path": [f"spectra/{i}.csv" for i in (0, 1, 2, 4)]})
+    table.write(stars / "slashes.ecsv", overwrite=True)
+    store = open_store(quick(tmp_path / "run", stars / "slashes.ecsv", keep_spectra=True, block=4))
+    assert [store.kept(name).id for name in names] == names
+    with pytest.raises(ReadError, match="no such file"):
+        open_store(quick(tmp_path / "not kept", stars / "slashes.ecsv")).kept("a")
+
+
+def test_a_page_links_to_pages_of_the_stars_that_it_lists(real, tmp_path):
+    folder = shutil.copytree(real.run, tmp_path / "run")
+    told = []
+    page = write_catalogue_page(folder, tmp_path / "run.html", tell=lambda _, name: told.append(name))
+    assert sorted(told) == ["four-a", "four-b", "one", "three", "two"]
+    for name in told:
+        assert f'href="run/pages/{name}.html"' in page.read_text()
+        assert f"<h1>{name}</h1>" in (folder / "pages" / f"{name}.html").read_text()
+    write_catalogue_page(folder, page, overwrite=True, tell=lambda _, name: pytest.fail(f"{name} has a page"))
 
 
 def test_residuals_are_added_up_in_the_rest_frame(real):
@@ -100,7 +130,7 @@ def test_no_star_is_lost_or_doubled_by_kills(toy, tmp_path, monkeypatch):
     for name in ("killed", "whole"):
         bayne.fit_catalog(catalogue, toy, tmp_path / name, **options)
         assert bayne.validate(tmp_path / name) == []
-    found, expected = (bayne.merge(tmp_path / name, tmp_path / f"{name}.fits") for name in ("killed", "whole"))
+    found, expected = (merged(tmp_path / name, tmp_path / f"{name}.fits") for name in ("killed", "whole"))
     assert_same(found, expected)
     assert not list((tmp_path / "killed").rglob("*.part"))
 

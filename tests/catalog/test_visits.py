@@ -108,7 +108,7 @@ def test_calibrated_errors_stand_beside_the_raw_ones() -> None:
     order = np.argsort(table["star_id"])[np.argsort(np.argsort(honest["star_id"]))]
     table["fe_h"][order], table["fe_h_std"][order] = honest["fe_h"], honest["fe_h_std"]
     before = table.copy()
-    found = calibrated(table, NAMES)
+    found = calibrated(table, calibration(table, NAMES))
     factor = calibration(table, ["teff"])["inflation"][0]
     assert abs(factor - 2) < 0.2
     np.testing.assert_allclose(found["teff_std_calibrated"], factor * before["teff_std"], rtol=1e-6)
@@ -129,7 +129,7 @@ def test_too_few_pairs_change_nothing(pairs: int) -> None:
     row = calibration(table, ["teff"])[0]
     assert row["pairs"] == pairs
     assert np.isfinite(row["inflation"]) == (pairs >= MIN_PAIRS)
-    same = np.array_equal(calibrated(table, ["teff"])["teff_std_calibrated"], table["teff_std"])
+    same = np.array_equal(calibrated(table, calibration(table, ["teff"]))["teff_std_calibrated"], table["teff_std"])
     assert same == (pairs < MIN_PAIRS)
 
 
@@ -137,7 +137,7 @@ def test_no_rows_and_no_labels() -> None:
     table = visits([2] * 3)
     assert len(calibration(table[:0], NAMES)) == 2
     assert len(calibration(table, [])) == 0
-    assert calibrated(table, []).colnames == table.colnames
+    assert calibrated(table, calibration(table, [])).colnames == table.colnames
 
 
 def test_a_missing_column_is_named() -> None:
@@ -146,4 +146,6 @@ def test_a_missing_column_is_named() -> None:
     bare = visits([2] * 3)
     del bare["star_id"]
     with pytest.raises(BayneError, match="star_id"):
-        calibrated(bare, NAMES)
+        calibration(bare, NAMES)
+    with pytest.raises(BayneError, match="no column 'teff_std'"):
+        calibrated(bare[["teff"]], calibration(visits([2] * 3), ["teff"]))

@@ -22,8 +22,8 @@ from bayne.catalog.visits import MIN_PAIRS, calibration
 from bayne.errors import ReadError
 from bayne.flags import SENTENCES
 from bayne.report import write_catalogue_page
-from bayne.report.catalogue import LISTED
 from bayne.report.catalogue_figures import MOST, Stars, kiel_figure
+from bayne.report.listed import LISTED
 from bayne.report.stack import MIN_STARS, Stack, read_stack, worst_windows
 
 ELEMENTS = ("li", "mg", "ti", "eu")
@@ -99,7 +99,8 @@ def write_run(folder: Path, columns: dict[str, np.ndarray], number: int | None =
         (folder / part).mkdir(parents=True)
     pq.write_table(wanted.table, folder / "catalogue.parquet")
     about = {"format": 1, "number": len(ids), "block": block, "catalogue": wanted.hash, "root": str(folder), "seed": 0}
-    about |= {"labels": names, "free": names, "emulator": {"name": "toy-galah", "hash": "0"}, "configuration": {}}
+    about |= {"labels": names, "free": names, "emulator": {"name": "toy-galah", "hash": "0"}}
+    about["configuration"] = {"keep_spectra": False}
     (folder / "manifest.json").write_text(json.dumps(about))
     (folder / "status.json").write_text(json.dumps({"number": len(ids), "done": count, "rate": 1.62}))
     rng = np.random.default_rng(1)

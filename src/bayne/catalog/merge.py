@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,16 @@ from astropy.table import Table
 
 from ..errors import BayneError
 from ..files import replacing
-from .store import Store, open_store, read_rows
+from .columns import Column
+from .store import Store, open_store
 from .validate import wrong_rows
-from .visits import calibrated
+from .visits import calibrated, calibration
 
 #: Columns that a FITS table can have (FITS standard 4.0, section 7.2.1).
 MOST_COLUMNS = 999
+
+#: Rows that are held at a time, if a block has no more.
+ROWS = 10_000
 
 #: Letters of the messages that FITS, which is ASCII, does not have.
 _ASCII = str.maketrans({"Å": "A", "σ": "sigma", "λ": "lambda", "²": "^2", "±": "+/-", "µ": "u", "–": "-", "’": "'"})
@@ -28,10 +34,38 @@ _ASCII = str.maketrans({"Å": "A", "σ": "sigma", "λ": "lambda", "²": "^2", "�
 _LETTERS = {"b1": "L", "i4": "J", "i8": "K", "f4": "E", "f8": "D"}
 
 
-def merge(folder: str | Path, output: str | Path, overwrite: bool = False) -> Table:
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of a finished run, some at a time.
+
+    Parameters
+    ----------
+    store
+        The run.
+    columns
+        What is read of it.
+    calibration
+        See `calibrated`, which adds columns.
+    """
+
+    store: Store
+    columns: Sequence[Column]
+    calibration: Table
+
+    def of(self, blocks: Sequence[int]) -> Table:
+        """Those of some blocks."""
+        return calibrated(self.store.read(self.columns, blocks), self.calibration)
+
+    def __iter__(self) -> Iterator[Table]:
+        blocks, step = self.store.blocks, -(-ROWS // self.store.manifest["block"])
+        return (self.of(blocks[first : first + step]) for first in blocks[::step])
+
+
+def merge(folder: str | Path, output: str | Path, overwrite: bool = False) -> Path:
     """Make one table of a run: one row for each of the catalogue, in its order.
 
-    Where stars have more than one row, errors calibrated on repeat visits stand beside the raw ones.
+    Where stars have more than one row, errors calibrated on repeat visits stand beside the raw ones. Rows are read and
+    written some thousands at a time; for the calibration, values and errors of all rows are held.
 
     Parameters
     ----------
@@ -46,8 +80,8 @@ def merge(folder: str | Path, output: str | Path, overwrite: bool = False) -> Ta
 
     Returns
     -------
-    Table
-        What was written.
+    Path
+        The file.
 
     Raises
     ------
@@ -67,17 +101,27 @@ def merge(folder: str | Path, output: str | Path, overwrite: bool = False) -> Ta
     wrong = wrong_rows(store)
     if wrong:
         raise BayneError(f"{folder} cannot be merged: " + ". ".join(wrong[:5]))
-    table = read_rows(folder)
-    if np.unique(table["star_id"]).size < len(table):
-        table = calibrated(table, store.layout.names)
-        for name in store.layout.names:
-            table[f"{name}_std_calibrated"].meta["ucd"] = table[f"{name}_std"].meta["ucd"]
+    columns = store.columns()
+    rows = _Rows(store, columns, _calibration(store, columns))
     try:
         with replacing(output, overwrite) as part:
-            writers[output.suffix](table, store, part)
+            writers[output.suffix](rows, part)
     except OSError as error:
         raise BayneError(f"{output} could not be written: {error}") from error
-    return table
+    return output
+
+
+def _calibration(store: Store, columns: Sequence[Column]) -> Table:
+    """Inflation factors of all labels; of none where no star has several rows."""
+
+    def read(*names: str) -> Table:
+        return store.read([column for column in columns if column.name in names], store.blocks)
+
+    stars, names = read("star_id"), store.layout.names
+    if np.unique(stars["star_id"]).size == len(stars):
+        return calibration(stars, [])
+    needed = [name + ending for name in names for ending in ("", "_std", "_upper_95")]
+    return calibration(read("star_id", "ok", "flag_warn", *needed), names)
 
 
 def _header(store: Store) -> dict[str, tuple[str | int, str]]:
@@ -97,28 +141,60 @@ def _header(store: Store) -> dict[str, tuple[str | int, str]]:
     }
 
 
-def _write_fits(table: Table, store: Store, path: Path) -> None:
-    if len(table.colnames) > MOST_COLUMNS:
-        raise BayneError(f"{len(table.colnames)} columns, FITS holds {MOST_COLUMNS}: write a .parquet")
-    columns = [_fits_column(table[name]) for name in table.colnames]
-    hdu = fits.BinTableHDU.from_columns(columns, name="STARS")
-    hdu.header.update(_header(store))
-    for i, name in enumerate(table.colnames, 1):
-        hdu.header[f"TCOMM{i}"] = table[name].description
-        hdu.header[f"TUCD{i}"] = table[name].meta["ucd"]
-    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path, checksum=True)
+def _write_fits(rows: _Rows, path: Path) -> None:
+    head = rows.of([])
+    if len(head.colnames) > MOST_COLUMNS:
+        raise BayneError(f"{len(head.colnames)} columns, FITS holds {MOST_COLUMNS}: write a .parquet")
+    longest = _longest(rows)
+    columns = fits.ColDefs(
+        [fits.Column(name, _form(head[name], longest), _fits_unit(head[name].unit)) for name in head.colnames]
+    )
+    header = fits.BinTableHDU.from_columns(columns, nrows=0, name="STARS").header
+    header["NAXIS2"] = len(rows.store.catalogue)
+    header.update(_header(rows.store))
+    for i, name in enumerate(head.colnames, 1):
+        header[f"TCOMM{i}"] = head[name].description
+        header[f"TUCD{i}"] = head[name].meta["ucd"]
+    header["CHECKSUM"], header["DATASUM"] = "0" * 16, "0"  # room for what follows
+    with fits.StreamingHDU(path, header) as stream:
+        for table in rows:
+            raw = np.zeros(len(table), columns.dtype.newbyteorder(">"))
+            for name in table.colnames:
+                raw[name] = _fits_values(table[name])
+            stream.write(raw.view(np.uint8))
+    with fits.open(path, mode="update", memmap=True) as hdus:
+        for hdu in hdus:
+            hdu.add_checksum()
 
 
-def _fits_column(column: Any) -> fits.Column:
+def _longest(rows: _Rows) -> dict[str, int]:
+    """Bytes of the longest text of each column of texts."""
+    texts = [column for column in rows.columns if pa.types.is_string(column.type)]
+    parts = _Rows(rows.store, texts, calibration(Table(), []))
+    longest = {column.name: 1 for column in texts}
+    for table in parts:
+        for name in longest:
+            longest[name] = max(longest[name], _fits_values(table[name]).itemsize)
+    return longest
+
+
+def _form(column: Any, longest: Mapping[str, int]) -> str:
+    """TFORM of a column."""
+    if column.name in longest:
+        return f"{longest[column.name]}A"
+    return f"{column.shape[1] if column.ndim > 1 else ''}{_LETTERS[column.dtype.str[1:]]}"
+
+
+def _fits_values(column: Any) -> np.ndarray:
+    """Values as the bytes of a FITS table have them."""
     values = np.asarray(column)
-    if values.dtype.kind == "U":
-        if column.name != "message" and not all(map(str.isascii, values)):
-            raise BayneError(f"{column.name} has letters that FITS, which is ASCII, does not know: write a .parquet")
-        values = np.array([text.translate(_ASCII).encode("ascii", "replace") for text in values])
-        form = f"{values.dtype.itemsize}A"
-    else:
-        form = f"{'' if values.ndim == 1 else values.shape[1]}{_LETTERS[values.dtype.str[1:]]}"
-    return fits.Column(name=column.name, format=form, unit=_fits_unit(column.unit), array=values)
+    if values.dtype.kind == "b":
+        return np.where(values, ord("T"), ord("F"))
+    if values.dtype.kind != "U":
+        return values
+    if column.name != "message" and not all(map(str.isascii, values)):
+        raise BayneError(f"{column.name} has letters that FITS, which is ASCII, does not know: write a .parquet")
+    return np.array([text.translate(_ASCII).encode("ascii", "replace") for text in values], "S")
 
 
 def _fits_unit(unit: Any) -> str | None:
@@ -128,16 +204,24 @@ def _fits_unit(unit: Any) -> str | None:
         return str(unit)
 
 
-def _write_parquet(table: Table, store: Store, path: Path) -> None:
-    fields, arrays = [], []
-    for name in table.colnames:
-        column, values = table[name], np.asarray(table[name])
-        about = {"unit": str(column.unit or ""), "description": column.description, "ucd": column.meta["ucd"]}
-        if values.ndim == 2:
-            array = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
-        else:
-            array = pa.array(values)
-        arrays.append(array)
-        fields.append(pa.field(name, array.type, metadata=about))
-    schema = pa.schema(fields, metadata={key: str(value) for key, (value, _) in _header(store).items()})
-    pq.write_table(pa.table(arrays, schema=schema), path)
+def _write_parquet(rows: _Rows, path: Path) -> None:
+    head = rows.of([])
+    fields = []
+    for name in head.colnames:
+        about = {
+            "unit": str(head[name].unit or ""),
+            "description": head[name].description,
+            "ucd": head[name].meta["ucd"],
+        }
+        fields.append(pa.field(name, _arrow(head[name]).type, metadata=about))
+    schema = pa.schema(fields, metadata={key: str(value) for key, (value, _) in _header(rows.store).items()})
+    with pq.ParquetWriter(path, schema) as file:
+        for table in rows:
+            file.write_table(pa.table([_arrow(table[name]) for name in table.colnames], schema=schema))
+
+
+def _arrow(column: Any) -> pa.Array:
+    values = np.asarray(column)
+    if values.ndim == 2:
+        return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), values.shape[1])
+    return pa.array(values)

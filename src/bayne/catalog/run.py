@@ -89,7 +89,7 @@ def fit_catalog(
     overwrite
         Replace the run in the folder.
     keep_spectra
-        Write draws and model spectra as well (HDF5).
+        Write the whole result of each star as well (HDF5): draws, spectra, models.
     reading
         Options of `read_spectrum` for all spectra.
     tell

@@ -8,7 +8,8 @@ import secrets
 import shutil
 import socket
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from astropy.table import Table
 
@@ -24,10 +26,10 @@ from ..errors import BayneError, ReadError
 from ..files import replacing
 from ..flags import Flag
 from ..forward.operators import log_doppler
-from ..inference import ArmFit, FitResult
+from ..inference import ArmFit, FitResult, load_result
 from ..spectrum import FloatArray
 from .catalogue import Catalogue, Entry
-from .columns import SHIFT, Layout
+from .columns import SHIFT, Column, Layout
 from .manifest import read_manifest, refuse_other
 
 _KINDS = {"rows": "parquet", "residuals": "npz", "spectra": "h5"}
@@ -88,6 +90,53 @@ class Store:
         """Files that a block lacks."""
         return [path for kind in self.kinds if not (path := self.path(kind, number)).exists()]
 
+    @property
+    def done(self) -> list[int]:
+        """Numbers of the blocks whose rows are there."""
+        return [number for number in self.blocks if self.path("rows", number).exists()]
+
+    def columns(self) -> list[Column]:
+        """Columns of the rows that are there; arms in the order in which the stars bring them.
+
+        Raises
+        ------
+        ReadError
+            A block cannot be read.
+        """
+        known = {column.name for column in self.layout.columns()}
+        arms: dict[str, None] = {}
+        for number in self.done:
+            with _opened(self.path("rows", number)) as file:
+                arms |= dict.fromkeys(n.removeprefix("snr_") for n in file.schema_arrow.names if n not in known)
+        return self.layout.columns(tuple(arms))
+
+    def read(self, columns: Sequence[Column], numbers: Iterable[int]) -> Table:
+        """These columns of the rows of blocks, with units and descriptions; NaN where a block has no such arm.
+
+        Raises
+        ------
+        ReadError
+            A block cannot be read.
+        """
+        names = [column.name for column in columns]
+        empty = pa.schema([(column.name, column.type) for column in columns]).empty_table()
+        blocks = (_parquet(self.path("rows", number), names) for number in numbers)
+        whole = pa.concat_tables([empty, *blocks], promote_options="default")
+        table = Table()
+        for column in columns:
+            values = whole[column.name].combine_chunks()
+            if pa.types.is_string(column.type):
+                array = np.array(values.to_pylist(), dtype=str)
+            elif pa.types.is_fixed_size_list(column.type):
+                array = values.flatten().to_numpy().reshape(-1, column.type.list_size)
+            else:
+                array = values.to_numpy(zero_copy_only=False).astype(column.type.to_pandas_dtype())
+            table[column.name] = array
+            table[column.name].unit = column.unit or None
+            table[column.name].description = column.description
+            table[column.name].meta["ucd"] = column.ucd
+        return table
+
     def bad_flags(self, number: int) -> list[Flag]:
         """Bad flags of the stars of a block that is there.
 
@@ -139,15 +188,29 @@ class Store:
         rows = [self.layout.row(*pair, method) for pair in zip(entries, results, strict=True)]
         fits = [result for result in results if isinstance(result, FitResult)]
         if "spectra" in self.kinds:
-            with replacing(self.path("spectra", number), writer=_writer()) as part, h5py.File(part, "w") as spectra:
+            with replacing(self.path("spectra", number), writer=_writer()) as part:
+                h5py.File(part, "w").close()  # there may be no result
                 for result in fits:
-                    _keep(spectra.create_group(result.id), result)
+                    result.add_to(part, file_name(result.id), compact=True)
         with replacing(self.path("residuals", number), writer=_writer()) as part, part.open("wb") as file:
             np.savez_compressed(file, **residuals([fit for fit in fits if fit.ok], wavelength))
         with replacing(self.path("rows", number), writer=_writer()) as part:
             # of a few rows with hundreds of columns, statistics and dictionaries would be the larger part
             pq.write_table(self.layout.table(rows), part, use_dictionary=False, write_statistics=False)
         return [Flag(row["flag_bad"] << SHIFT) for row in rows]
+
+    def kept(self, spectrum_id: str) -> FitResult:
+        """The result of one spectrum, of a run that keeps spectra.
+
+        Raises
+        ------
+        ReadError
+            The run keeps none, or has none of this spectrum; the file is missing or damaged.
+        """
+        place = pc.index(self.catalogue.table["spectrum_id"], spectrum_id).as_py()
+        if place < 0:
+            raise ReadError(f"{self.folder} has no spectrum {spectrum_id!r}")
+        return load_result(self.path("spectra", place // self.manifest["block"]), file_name(spectrum_id))
 
     def write_status(self, shard: tuple[int, int], status: Mapping[str, Any]) -> None:
         """Write what a process has done, for those who watch."""
@@ -254,33 +317,25 @@ def read_rows(folder: str | Path) -> Table:
         The folder is no run, or a block cannot be read.
     """
     store = open_store(folder)
-    blocks = [_parquet(path) for number in store.blocks if (path := store.path("rows", number)).exists()]
-    whole = pa.concat_tables([store.layout.table([]), *blocks], promote_options="default")
-    known = {column.name for column in store.layout.columns()}
-    arms = [name.removeprefix("snr_") for name in whole.column_names if name not in known]
-    table = Table()
-    for column in store.layout.columns(arms):
-        values = whole[column.name].combine_chunks()
-        if pa.types.is_string(column.type):
-            array = np.array(values.to_pylist(), dtype=str)
-        elif pa.types.is_fixed_size_list(column.type):
-            array = values.flatten().to_numpy().reshape(-1, column.type.list_size)
-        else:
-            array = values.to_numpy(zero_copy_only=False).astype(column.type.to_pandas_dtype())
-        table[column.name] = array
-        table[column.name].unit = column.unit or None
-        table[column.name].description = column.description
-        table[column.name].meta["ucd"] = column.ucd
-    return table
+    return store.read(store.columns(), store.done)
 
 
-def _parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """A Parquet file; what is wrong with it is said in words."""
     try:
-        return pq.read_table(path, columns=columns, partitioning=None)
+        with pq.ParquetFile(path) as file:
+            yield file
     except FileNotFoundError:
         raise ReadError(f"{path}: no such file") from None
     except (OSError, ValueError, pa.ArrowException) as error:
         raise ReadError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+
+
+def _parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Those of the columns that a file has; all of them by default."""
+    with _opened(path) as file:
+        return file.read(columns)
 
 
 def residuals(results: Sequence[FitResult], wavelength: FloatArray) -> dict[str, Any]:
@@ -326,16 +381,9 @@ def _nearest(arm: ArmFit, velocity: float, wavelength: FloatArray) -> FloatArray
     return np.where(near, residual[place], np.nan)
 
 
-def _keep(group: h5py.Group, result: FitResult) -> None:
-    """Draws and spectra of a star."""
-    posterior = result.idata.posterior
-    group.attrs["names"] = list(result.names)
-    group["draws"] = np.stack([posterior[name].values for name in result.names], axis=-1).astype(np.float32)
-    for i, arm in enumerate(result.arms):
-        own = group.create_group(f"arm_{i}")
-        own.attrs["name"] = arm.name
-        for key in ("wavelength", "flux", "sigma", "model", "continuum", "used"):
-            own.create_dataset(key, data=getattr(arm, key), compression="gzip")
+def file_name(spectrum_id: str) -> str:
+    """A name for files and groups, in which a slash would be a folder."""
+    return spectrum_id.replace("%", "%25").replace("/", "%2F")
 
 
 def _writer() -> str:

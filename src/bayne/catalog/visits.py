@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from astropy.table import Table
+from astropy.table import Column, Table
 from scipy.stats import norm
 
 from ..errors import BayneError, did_you_mean
@@ -114,15 +114,15 @@ def calibration(table: Table, names: Sequence[str]) -> Table:
     return Table(rows=rows, names=["label", "pairs", "inflation", "inflation_error"], dtype=[str, int, float, float])
 
 
-def calibrated(table: Table, names: Sequence[str]) -> Table:
-    """The table with calibrated errors beside the raw ones.
+def calibrated(table: Table, found: Table) -> Table:
+    """A table with calibrated errors beside the raw ones.
 
     Parameters
     ----------
     table
-        See `pulls`; not changed.
-    names
-        Labels.
+        Some or all rows; not changed.
+    found
+        `calibration` of all rows, with the labels that are to be calibrated.
 
     Returns
     -------
@@ -135,18 +135,18 @@ def calibrated(table: Table, names: Sequence[str]) -> Table:
     BayneError
         The table lacks a column.
     """
-    found = table.copy(copy_data=False)
-    for name, inflation in calibration(table, names).iterrows("label", "inflation"):
+    wider = table.copy(copy_data=False)
+    for name, inflation in found.iterrows("label", "inflation"):
         factor = inflation if inflation > 1 else 1.0
-        raw = table[f"{name}_std"]
+        raw = _given(table, f"{name}_std")
         column = raw * np.asarray(factor, dtype=raw.dtype)
-        found.add_column(column, index=found.index_column(raw.name) + 1, name=f"{name}_std_calibrated")
         why = f"times {factor:.3f} (repeat visits)" if factor > 1 else "not inflated"
-        found[f"{name}_std_calibrated"].description = f"{raw.description or f'error of {name}'}, {why}"
-    return found
+        column.description = f"{raw.description or f'error of {name}'}, {why}"
+        wider.add_column(column, index=wider.index_column(raw.name) + 1, name=f"{name}_std_calibrated")
+    return wider
 
 
-def _given(table: Table, name: str) -> np.ndarray:
+def _given(table: Table, name: str) -> Column:
     if name not in table.colnames:
         raise BayneError(f"the table has no column {name!r}. {did_you_mean(name, table.colnames)}")
     return table[name]

@@ -70,7 +70,7 @@ def fit_catalog(
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder, or begin it.")] = False,
-    keep_spectra: Annotated[bool, typer.Option("--keep-spectra", help="Write draws and model spectra (HDF5).")] = False,
+    keep_spectra: Annotated[bool, typer.Option("--keep-spectra", help="Write whole results: draws, spectra.")] = False,
     format: Format = None,
     medium: MediumOption = None,
     frame: FrameOption = None,

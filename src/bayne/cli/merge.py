@@ -25,9 +25,11 @@ def merge(
     """
     set_up(log_level)
     from ..catalog import merge as work
+    from ..catalog import open_store
 
     refuse_existing([output], overwrite)
-    table = work(folder, output, overwrite=overwrite)
+    path, store = work(folder, output, overwrite=overwrite), open_store(folder)
+    ok = sum(not flags for number in store.blocks for flags in store.bad_flags(number))
     out = console()
-    out.print(f"{len(table)} rows, {len(table.colnames)} columns; {table['ok'].sum()} stars are ok")
-    out.print(str(output), soft_wrap=True)
+    out.print(f"{len(store.catalogue)} rows; {ok} stars are ok")
+    out.print(str(path), soft_wrap=True)

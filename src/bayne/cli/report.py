@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .common import Level, Overwrite, refuse_existing, set_up
+from .train import progress
 
 
 def report(
@@ -25,7 +26,8 @@ def report(
 ) -> None:
     """Write the HTML report of a saved result, or of a run.
 
-    The page of a run links to those of single stars that are in its folder as pages/<spectrum_id>.html.
+    The page of a run links to those of single stars that are in its folder as pages/<spectrum_id>.html. Those of the
+    stars that it lists are written, too, where the run keeps spectra (fit-catalog --keep-spectra).
 
     \b
     Examples:
@@ -41,6 +43,8 @@ def report(
     page = output or (result / "report.html" if run else result.with_suffix(".html"))
     refuse_existing([page], overwrite)
     if run:
-        typer.echo(write_catalogue_page(result, page, overwrite=overwrite))
+        with progress("pages of stars") as tell:
+            write_catalogue_page(result, page, overwrite=overwrite, tell=tell)
+        typer.echo(page)
     else:
         typer.echo(write(load_result(result), page, overwrite=overwrite))

@@ -211,6 +211,22 @@ class FitResult:
             The file is there and `overwrite` is False.
         """
         path = Path(path)
+        with replacing(path, overwrite) as part:
+            self.add_to(part)
+        return path
+
+    def add_to(self, path: Path, group: str = "", compact: bool = False) -> None:
+        """Write the result into a NetCDF file, to whatever is there.
+
+        Parameters
+        ----------
+        path
+            The file.
+        group
+            Of the file, that is for this result alone.
+        compact
+            Write draws and spectra as compressed 32-bit numbers.
+        """
         groups: dict[str, xr.Dataset] = {name: self.idata[name] for name in self.idata.groups()}
         groups["bayne"] = self._header()
         for i, arm in enumerate(self.arms):
@@ -220,10 +236,10 @@ class FitResult:
             }
             data["used"] = ("pixel", arm.used.astype(np.int8))
             groups[f"arm_{i}"] = xr.Dataset(data, attrs={"name": arm.name})
-        with replacing(path, overwrite) as part:
-            for name, dataset in groups.items():
-                dataset.to_netcdf(part, mode="a" if part.exists() else "w", group=name, engine="h5netcdf")
-        return path
+        for name, dataset in groups.items():
+            where: dict[str, Any] = {"mode": "a" if path.exists() else "w", "group": f"{group}/{name}"}
+            how = _compact(dataset) if compact and name != "bayne" else {}
+            dataset.to_netcdf(path, engine="h5netcdf", encoding=how, **where)
 
     def _header(self) -> xr.Dataset:
         text = {
@@ -253,13 +269,26 @@ class FitResult:
         )
 
 
+def _compact(dataset: xr.Dataset) -> dict[str, dict[str, Any]]:
+    """Encoding that makes a dataset small; wavelengths keep their precision."""
+    real = [key for key, values in dataset.variables.items() if values.dtype == np.float64 and key != "wavelength"]
+    return {str(key): {"zlib": True} | ({"dtype": "float32"} if key in real else {}) for key in dataset.variables}
+
+
 def _plain(value: Any) -> Any:
     """NumPy scalars and arrays, which readers leave in provenance, as what JSON knows; other objects as text."""
     return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)
 
 
-def load_result(path: str | Path) -> FitResult:
+def load_result(path: str | Path, group: str = "") -> FitResult:
     """Read a result that `FitResult.save` wrote.
+
+    Parameters
+    ----------
+    path
+        The file.
+    group
+        Of a file that has several results; see `FitResult.add_to`.
 
     Raises
     ------
@@ -270,7 +299,7 @@ def load_result(path: str | Path) -> FitResult:
     if not path.exists():
         raise ReadError(f"{path}: no such file")
     try:
-        header = xr.load_dataset(path, group="bayne", engine="h5netcdf")
+        header = xr.load_dataset(path, group=f"{group}/bayne", engine="h5netcdf")
     except (OSError, ValueError, KeyError) as error:
         raise ReadError(f"{path}: not a Bayne result ({error})") from None
     if header.attrs.get("format") != FORMAT:
@@ -279,23 +308,23 @@ def load_result(path: str | Path) -> FitResult:
             "fit again, or load it with the Bayne version named in its provenance"
         )
     try:
-        return _from_file(path, header, json.loads(str(header["header"].values)))
+        return _from_file(path, group, header, json.loads(str(header["header"].values)))
     except (OSError, ValueError, KeyError) as error:
         raise ReadError(f"{path}: damaged result ({error})") from None
 
 
-def _from_file(path: Path, header: xr.Dataset, text: dict[str, Any]) -> FitResult:
+def _from_file(path: Path, group: str, header: xr.Dataset, text: dict[str, Any]) -> FitResult:
     import h5py
 
     with h5py.File(path) as file:
-        groups = list(file)
+        groups = list(file[group or "/"])
     arms = []
     for i in range(text["n_arms"]):
-        data = xr.load_dataset(path, group=f"arm_{i}", engine="h5netcdf")
+        data = xr.load_dataset(path, group=f"{group}/arm_{i}", engine="h5netcdf")
         arrays = {k: data[k].values for k in ("wavelength", "flux", "sigma", "model", "continuum", "total_sigma")}
         arms.append(ArmFit(name=str(data.attrs["name"]), used=data["used"].values.astype(bool), **arrays))
     kept = {
-        name: xr.load_dataset(path, group=name, engine="h5netcdf")
+        name: xr.load_dataset(path, group=f"{group}/{name}", engine="h5netcdf")
         for name in groups
         if name != "bayne" and not name.startswith("arm_")
     }

@@ -2,87 +2,36 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import numpy as np
-from astropy.table import Table
 from matplotlib.figure import Figure
 
-from ..catalog.manifest import read_manifest
-from ..catalog.store import read_rows
-from ..catalog.visits import MIN_PAIRS, calibration, pulls
-from ..errors import ReadError
+from ..catalog.visits import MIN_PAIRS, pulls
 from ..flags import SENTENCES, Flag
 from ..labels import pretty, unit
 from ..spectrum import FloatArray
 from .catalogue_figures import SHOWN, Stars, errors_figure, kiel_figure, planes_figure, visits_figure
 from .figures import decimals
-from .html import Row, note, number, picture, table, write
+from .html import Row, breaking, note, number, picture, table, write
+from .listed import listed, words_of, write_star_pages
 from .page import emulator_name
+from .run import Run, read_run
 from .stack import MIN_STARS, WINDOW, Window, close_figure, read_stack, stack_figure, worst_windows
 from .style import ORANGE, RED, png
-
-#: Rows of the tables of worst, failed and random spectra.
-LISTED = 12
 
 #: Fewest pulls between visits that make a histogram.
 LEAST_PULLS = 10
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run's folder as the page needs it.
-
-    Parameters
-    ----------
-    folder
-        Where the run is; pages of single stars are under ``pages``.
-    here
-        Folder of the page, from which links start.
-    stars
-        All rows.
-    manifest
-        See `bayne.catalog.manifest`.
-    rate
-        Spectra per second; NaN where it is unknown.
-    """
-
-    folder: Path
-    here: Path
-    stars: Stars
-    manifest: dict[str, Any]
-    rate: float
-
-    @cached_property
-    def failed(self) -> np.ndarray:
-        """(n,) rows without a result."""
-        return self.stars.flagged(Flag.FAILED)
-
-    @cached_property
-    def warned(self) -> np.ndarray:
-        """(n,) rows that are ok, with a warning."""
-        return self.stars.ok & (self.stars.flags != 0)
-
-    @cached_property
-    def doubtful(self) -> np.ndarray:
-        """(n,) rows with a result that must not be used as it is."""
-        return ~self.stars.ok & ~self.failed
-
-    @cached_property
-    def calibration(self) -> Table:
-        """See `bayne.catalog.visits.calibration`."""
-        return calibration(self.stars.table, self.stars.labels)
-
-
-def write_catalogue_page(folder: str | Path, output: str | Path, overwrite: bool = False) -> Path:
+def write_catalogue_page(
+    folder: str | Path,
+    output: str | Path,
+    overwrite: bool = False,
+    tell: Callable[[float, str], None] = lambda done, text: None,
+) -> Path:
     """Write a page about a run over many spectra: counts, stars, errors, flags, residuals, repeat visits.
 
     Parameters
@@ -90,9 +39,12 @@ def write_catalogue_page(folder: str | Path, output: str | Path, overwrite: bool
     folder
         Folder of a run that `fit_catalog` wrote; it may still be unfinished.
     output
-        File to write, by rename. It refers to ``pages/<spectrum_id>.html`` in the folder where there are such pages.
+        File to write, by rename. It refers to ``pages/<spectrum_id>.html`` in the folder where there are such pages;
+        of a run that keeps spectra, those of the stars that it lists are written, too.
     overwrite
         Replace the file if it is there.
+    tell
+        Told the share of the stars' pages that is done, and the star.
 
     Returns
     -------
@@ -109,27 +61,19 @@ def write_catalogue_page(folder: str | Path, output: str | Path, overwrite: bool
         The folder of the page does not exist.
     """
     folder, output = Path(folder), Path(output)
-    run = _read(folder, output.parent)
-    parts = (_header, _kiel, _planes, _errors, _labels, _flags, _residuals, _visits, _listed)
+    run = read_run(folder, output.parent)
+
+    def stars(run: Run) -> str:
+        write_star_pages(run, tell)
+        return listed(run)
+
+    parts = (_header, _kiel, _planes, _errors, _labels, _flags, _residuals, _visits, stars)
     return write(output, f"{folder.resolve().name}: run", (part(run) for part in parts), overwrite)
-
-
-def _read(folder: Path, here: Path) -> Run:
-    return Run(folder, here, Stars(read_rows(folder)), read_manifest(folder), _rate(folder))
-
-
-def _rate(folder: Path) -> float:
-    """Spectra per second of all processes of the run; NaN where they do not tell."""
-    try:
-        told = [dict(json.loads(path.read_text(encoding="utf-8"))).get("rate") for path in folder.glob("status*.json")]
-    except (ValueError, TypeError, OSError) as error:
-        raise ReadError(f"{folder}: its status cannot be read ({error})") from None
-    return float(sum(rate for rate in told if rate)) or np.nan
 
 
 def _header(run: Run) -> str:
     stars, total = run.stars, len(run.stars)
-    wanted = int(run.manifest["number"])
+    wanted = int(run.store.manifest["number"])
     verdict, words = ("ok", "finished") if total >= wanted else ("warn", f"{_count(total)} of {_count(wanted)} done")
     seconds, several = stars.column("seconds"), _several(stars)
     facts = {
@@ -142,7 +86,7 @@ def _header(run: Run) -> str:
         "S/N per pixel": _range(stars.snr, 0),
         "Spectra per hour": f"{3600 * run.rate:,.0f}" if np.isfinite(run.rate) else "unknown",
         "Seconds per spectrum": _range(seconds, 2),
-        "Emulator": emulator_name(run.manifest),
+        "Emulator": emulator_name(run.store.manifest),
         "Method": _methods(run),
     }
     items = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items())
@@ -272,16 +216,12 @@ def _flags(run: Run) -> str:
 def _flag_row(run: Run, bit: Flag, count: int, most: int, colour: str) -> Row:
     bar = f'<div style="height:11px;width:{max(2.0, 220 * count / most):.0f}px;background:{colour}"></div>'
     return [
-        ("left", escape(_words(bit))),
+        ("left", escape(words_of(bit))),
         ("", _count(count)),
         ("", f"{100 * count / len(run.stars):.1f}%"),
         ("left", bar),
-        _long(escape(SENTENCES[bit])),
+        breaking(escape(SENTENCES[bit])),
     ]
-
-
-def _words(bit: Flag) -> str:
-    return (bit.name or "").lower().replace("_", " ")
 
 
 def _residuals(run: Run) -> str:
@@ -318,7 +258,7 @@ _WINDOWS = ("", "from (Å)", "to (Å)", "size (%)", "largest (%)", "scatter (%)"
 def _window_rows(windows: Sequence[Window]) -> Iterator[Row]:
     for rank, w in enumerate(windows, 1):
         numbers = [number(w.low, 2), number(w.high, 2), *(number(100 * x, 2) for x in (w.size, w.mean, w.scatter))]
-        yield [("left", str(rank)), *(("", text) for text in numbers), ("", _count(w.stars)), _long(escape(w.lines))]
+        yield [("left", str(rank)), *(("", text) for text in numbers), ("", _count(w.stars)), breaking(escape(w.lines))]
 
 
 def _visits(run: Run) -> str:
@@ -335,64 +275,3 @@ def _visits(run: Run) -> str:
     )
     image = picture(png(visits_figure(shown)), "Pulls between visits", "natural")
     return f"<h2>Repeat visits</h2>\n{note(words)}\n{image}"
-
-
-_LISTED = ("spectrum", "Teff (K)", "log g", "[Fe/H]", "S/N", "χ² / pixels", "what to know")
-
-
-def _listed(run: Run) -> str:
-    stars, chi2 = run.stars, run.stars.column("chi2_reduced")
-    order = np.argsort(-chi2, kind="stable")  # NaN comes last
-    order = order[np.isfinite(chi2[order])]
-    worst: list[Row | str] = []
-    for title, which in (("Ok", stars.ok), ("Flagged bad", run.doubtful)):
-        own = order[which[order]][:LISTED].tolist()
-        worst += [title, *(_star_row(run, i) for i in own)] if own else []
-    ok, failed = np.flatnonzero(stars.ok), np.flatnonzero(run.failed).tolist()
-    random = np.sort(np.random.default_rng(0).choice(ok, min(LISTED, ok.size), replace=False)).tolist()
-    first = f"The first {LISTED} of {_count(len(failed))}." if len(failed) > LISTED else f"{len(failed)} in all."
-    return "\n".join(
-        (
-            "<h2>Worst fits</h2>",
-            note("The largest χ² of photon noise per pixel.") if worst else note("Nothing was fitted."),
-            table(_LISTED, worst) if worst else "",
-            "<h2>Random spectra</h2>",
-            note("Drawn from those that are ok." if random else "No spectrum is ok."),
-            table(_LISTED, (_star_row(run, i) for i in random)) if random else "",
-            "<h2>Failed</h2>",
-            note(first if failed else "None."),
-            table(("spectrum", "file", "reason"), (_file_row(run, i) for i in failed[:LISTED])) if failed else "",
-        )
-    )
-
-
-def _star_row(run: Run, i: int) -> Row:
-    stars = run.stars
-    bits = sorted((bit for bit in Flag if int(stars.flags[i]) & int(bit)), key=lambda bit: not bit.bad)
-    words = ", ".join(f'<abbr title="{escape(SENTENCES[bit])}">{escape(_words(bit))}</abbr>' for bit in bits)
-    return [
-        ("left", _linked(run, i)),
-        *(("", number(stars.column(name)[i], places)) for name, places in (("teff", 0), ("logg", 2), ("fe_h", 2))),
-        ("", number(stars.snr[i], 0)),
-        ("", number(stars.column("chi2_reduced")[i], 2)),
-        _long(words),
-    ]
-
-
-def _file_row(run: Run, i: int) -> Row:
-    row = run.stars.table[i]
-    return [("left", _linked(run, i)), *(_long(escape(str(row[name]))) for name in ("path", "message"))]
-
-
-def _long(html: str) -> tuple[str, str]:
-    """A cell whose text may be broken into lines."""
-    return "left", f'<div style="white-space:normal">{html}</div>'
-
-
-def _linked(run: Run, i: int) -> str:
-    """The identity, linked to the star's own page where there is one."""
-    name = str(run.stars.table["spectrum_id"][i])
-    page = run.folder / "pages" / f"{name}.html"
-    if not page.is_file():
-        return escape(name)
-    return f'<a href="{quote(Path(os.path.relpath(page, run.here)).as_posix())}">{escape(name)}</a>'

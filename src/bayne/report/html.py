@@ -61,6 +61,11 @@ def folded(title: str, rows: Iterable[tuple[str, str]]) -> str:
     return f'<details><summary>{title}</summary>\n<div class="scroll"><table>{body}</table></div></details>\n'
 
 
+def breaking(html: str) -> tuple[str, str]:
+    """A cell whose text may be broken into lines."""
+    return "left", f'<div style="white-space:normal">{html}</div>'
+
+
 def note(text: str) -> str:
     """A paragraph that explains."""
     return f'<p class="note">{escape(text)}</p>'

@@ -1,0 +1,137 @@
+"""The spectra that a run's page lists, and pages of their own for those whose result was kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+
+from ..catalog.store import file_name
+from ..flags import SENTENCES, Flag
+from .html import Row, breaking, note, number, table
+from .page import report
+from .run import Run
+
+#: Rows of the tables of worst, failed and random spectra.
+LISTED = 12
+
+_HEAD = ("spectrum", "Teff (K)", "log g", "[Fe/H]", "S/N", "χ² / pixels", "what to know")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Which rows are listed.
+
+    Parameters
+    ----------
+    worst, doubtful
+        Those with the largest chi-square per pixel that are ok, and that are flagged bad.
+    random
+        Some that are ok.
+    failed
+        All without a result.
+    """
+
+    worst: list[int]
+    doubtful: list[int]
+    random: list[int]
+    failed: list[int]
+
+    @classmethod
+    def of(cls, run: Run) -> Listed:
+        """The choice of a run."""
+        chi2 = run.stars.column("chi2_reduced")
+        order = np.argsort(-chi2, kind="stable")  # NaN comes last
+        order = order[np.isfinite(chi2[order])]
+        worst, doubtful = (order[which[order]][:LISTED].tolist() for which in (run.stars.ok, run.doubtful))
+        ok = np.flatnonzero(run.stars.ok)
+        random = np.sort(np.random.default_rng(0).choice(ok, min(LISTED, ok.size), replace=False)).tolist()
+        return cls(worst, doubtful, random, np.flatnonzero(run.failed).tolist())
+
+
+def write_star_pages(run: Run, tell: Callable[[float, str], None]) -> None:
+    """Write pages of the listed stars that have none, where the run keeps spectra.
+
+    Raises
+    ------
+    ReadError
+        A file of the run is damaged.
+    """
+    if "spectra" not in run.store.kinds:
+        return
+    found = Listed.of(run)
+    names = {_name(run, i): None for i in (*found.worst, *found.doubtful, *found.random)}
+    missing = [name for name in names if not _page(run, name).is_file()]
+    (run.folder / "pages").mkdir(exist_ok=True)
+    for done, name in enumerate(missing):
+        tell(done / len(missing), name)
+        report(run.store.kept(name), _page(run, name))
+
+
+def listed(run: Run) -> str:
+    """Tables of the worst, of random and of failed spectra."""
+    found = Listed.of(run)
+    worst: list[Row | str] = []
+    for title, own in (("Ok", found.worst), ("Flagged bad", found.doubtful)):
+        worst += [title, *_star_rows(run, own)] if own else []
+    first = f"The first {LISTED} of {len(found.failed):,}." if len(found.failed) > LISTED else None
+    return "\n".join(
+        (
+            "<h2>Worst fits</h2>",
+            note("The largest χ² of photon noise per pixel.") if worst else note("Nothing was fitted."),
+            table(_HEAD, worst) if worst else "",
+            "<h2>Random spectra</h2>",
+            note("Drawn from those that are ok." if found.random else "No spectrum is ok."),
+            table(_HEAD, _star_rows(run, found.random)) if found.random else "",
+            "<h2>Failed</h2>",
+            note(first or f"{len(found.failed)} in all.") if found.failed else note("None."),
+            table(("spectrum", "file", "reason"), _file_rows(run, found.failed[:LISTED])) if found.failed else "",
+        )
+    )
+
+
+def _star_rows(run: Run, rows: Iterable[int]) -> Iterable[Row]:
+    stars = run.stars
+    for i in rows:
+        bits = sorted((bit for bit in Flag if int(stars.flags[i]) & int(bit)), key=lambda bit: not bit.bad)
+        words = ", ".join(f'<abbr title="{escape(SENTENCES[bit])}">{escape(words_of(bit))}</abbr>' for bit in bits)
+        yield [
+            ("left", _linked(run, i)),
+            *(("", number(stars.column(name)[i], places)) for name, places in (("teff", 0), ("logg", 2), ("fe_h", 2))),
+            ("", number(stars.snr[i], 0)),
+            ("", number(stars.column("chi2_reduced")[i], 2)),
+            breaking(words),
+        ]
+
+
+def _file_rows(run: Run, rows: Iterable[int]) -> Iterable[Row]:
+    for i in rows:
+        row = run.stars.table[i]
+        yield [("left", _linked(run, i)), *(breaking(escape(str(row[name]))) for name in ("path", "message"))]
+
+
+def words_of(bit: Flag) -> str:
+    """A flag in words."""
+    return (bit.name or "").lower().replace("_", " ")
+
+
+def _name(run: Run, i: int) -> str:
+    return str(run.stars.table["spectrum_id"][i])
+
+
+def _page(run: Run, name: str) -> Path:
+    return run.folder / "pages" / f"{file_name(name)}.html"
+
+
+def _linked(run: Run, i: int) -> str:
+    """The identity, linked to the star's own page where there is one."""
+    name = _name(run, i)
+    page = _page(run, name)
+    if not page.is_file():
+        return escape(name)
+    return f'<a href="{quote(Path(os.path.relpath(page, run.here)).as_posix())}">{escape(name)}</a>'

@@ -172,3 +172,19 @@ def test_with_resolution_and_mask_leave_the_original_alone() -> None:
         spectrum.with_mask([WAVE > 5005])
     with pytest.raises(FrozenInstanceError):
         spectrum.id = "other"  # type: ignore[misc]
+
+
+def test_the_hash_is_of_what_was_observed() -> None:
+    def made(**changes: Any) -> Spectrum:
+        lsf = GaussianLSF(np.full(11, 0.2))
+        own = {key: changes.pop(key) for key in ("flux", "ivar", "mask", "lsf", "name") if key in changes}
+        return Spectrum((arm(**({"lsf": lsf} | own)),), **changes)
+
+    assert made().hash == made(id="another", provenance={"file": "x"}, star_id="y").hash
+    flux, mask = np.ones(11), np.zeros(11, bool)
+    flux[3], mask[3] = 1 + 1e-12, True
+    others = (
+        made(flux=flux), made(mask=mask), made(ivar=None), made(lsf=None), made(name="red"), made(frame="rest"),
+        made(bary_kms=0.0), made(normalized=True), made(lsf=GaussianLSF(np.full(11, 0.2), scale_sigma=0.1)),
+    )  # fmt: skip
+    assert len({made().hash, *(other.hash for other in others)}) == 1 + len(others)

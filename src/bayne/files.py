@@ -1,12 +1,15 @@
-"""Files written by rename: whole, or as they were before; and TOML read."""
+"""Files written by rename: whole, or as they were before; TOML read; and hashes."""
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from .errors import ReadError
 
@@ -54,3 +57,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ReadError(f"{path}: no such configuration") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ReadError(f"{path}: not TOML ({error})") from None
+
+
+def digest(arrays: Mapping[str, Any], *texts: str) -> str:
+    """SHA-256 of texts and of arrays with their names, 16 digits."""
+    found = hashlib.sha256("".join(texts).encode())
+    for name in sorted(arrays):
+        found.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
+    return found.hexdigest()[:16]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import BayneError
+from .files import digest
 
 #: Speed of light in km/s (exact, SI).
 C_KMS = 299_792.458
@@ -258,7 +259,7 @@ class Spectrum:
     instrument
         Name of the instrument profile, "" where unknown.
     provenance
-        Where it came from: file, reader, header values worth keeping.
+        Where it came from: file, reader, header values worth keeping, `hash` as it was read.
     counts
         Pixels masked and why: ``{"not finite": 3, ...}``.
     """
@@ -286,6 +287,17 @@ class Spectrum:
     def n_good(self) -> int:
         """Pixels that carry information, over all arms."""
         return int(sum(arm.good.sum() for arm in self.arms))
+
+    @property
+    def hash(self) -> str:
+        """Of what was observed: pixels, line-spread functions, frame."""
+        arrays: dict[str, Any] = {}
+        for arm in self.arms:
+            own = {"wavelength": arm.wavelength, "flux": arm.flux, "ivar": arm.ivar, "mask": arm.mask}
+            own |= {} if arm.lsf is None else vars(arm.lsf)
+            arrays |= {f"{arm.name} {key}": value for key, value in own.items() if value is not None}
+        velocity = "" if self.bary_kms is None else float(self.bary_kms).hex()
+        return digest(arrays, self.frame, velocity, str(bool(self.normalized)))
 
     def with_resolution(self, resolution: float) -> Spectrum:
         """The same spectrum with a Gaussian LSF of constant resolving power R = λ/FWHM on every arm.

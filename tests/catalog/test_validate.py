@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import bayne
+from bayne.catalog import read_rows
 
 
 @pytest.fixture
@@ -64,3 +65,17 @@ def test_a_damaged_manifest_is_said(folder, tmp_path):
         (found,) = bayne.validate(folder)
         assert words in found
     assert "no manifest.json" in bayne.validate(tmp_path / "nowhere")[0]
+
+
+def test_spectra_that_were_replaced_are_named(real, tmp_path):
+    assert bayne.validate(real.run, spectra=True) == []
+    stars = shutil.copytree(real.folder, tmp_path / "stars", ignore=shutil.ignore_patterns("run"))
+    run = bayne.fit_catalog(stars / "[0-2].fits", real.emulator, tmp_path / "run", **real.options)
+    assert read_rows(run)["spectrum_hash"][1] == bayne.read_spectrum(stars / "1.fits").hash
+    shutil.copy(stars / "0.fits", stars / "1.fits")
+    (stars / "2.fits").unlink()
+    assert bayne.validate(run) == []
+    replaced, gone = bayne.validate(run, spectra=True)
+    assert replaced == f"'1': {stars / '1.fits'} is not what was fitted; fit it in a new run"
+    assert gone.startswith("'2' was fitted, but now: ")
+    assert "2.fits" in gone

@@ -114,6 +114,7 @@ def test_report_of_a_run(run: Run, tmp_path: Path) -> None:
     layout = Layout(("teff", "rv"), ("teff", "rv"))
     about = {"format": 1, "number": 1, "block": 16, "catalogue": catalogue.hash, "root": str(folder)}
     about |= {"labels": layout.labels, "free": layout.free, "emulator": {"name": "tiny"}}
+    about["configuration"] = {"keep_spectra": False}
     (folder / "manifest.json").write_text(json.dumps(about))
     pq.write_table(catalogue.table, folder / "catalogue.parquet")
     rows = [layout.row(catalogue[0], "star-1.fits: no such file", "fast")]

@@ -107,6 +107,7 @@ class Layout:
             Column("spectrum_id", text, "name of the spectrum", ucd="meta.id;meta.main"),
             Column("star_id", text, "name of the star, common to its visits", ucd="meta.id.parent"),
             Column("path", text, "file of the spectrum, as the catalogue names it", ucd="meta.ref;meta.file"),
+            Column("spectrum_hash", text, "of the spectrum as it was read", ucd="meta.id"),
             Column("ok", pa.bool_(), "no bad flag is set", ucd="meta.code.qual"),
             Column("flag_warn", whole, "warnings: bits 0 to 31 of bayne.Flag", ucd="meta.code.qual"),
             Column("flag_bad", whole, "reasons against the numbers: bits 32 to 62, here 0 to 30", ucd="meta.code.qual"),
@@ -144,7 +145,7 @@ class Layout:
         return (
             head
             | _flags(result.flags)
-            | {"method": taken}
+            | {"method": taken, "spectrum_hash": result.provenance.get("input", {}).get("hash", "")}
             | numbers
             | {"covariance": covariance.tolist(), "pixels": int(told.get("n_pixels", 0))}
             | {name: told.get(name, np.nan) for name in ("chi2_reduced", "khat", "teacher_shift", "seconds")}

@@ -6,22 +6,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ReadError
+from ..surveys import read_spectrum
 from .store import Store, open_store
 
 
-def validate(folder: str | Path) -> list[str]:
+def validate(folder: str | Path, spectra: bool = False) -> list[str]:
     """Check a run against its manifest.
 
     Parameters
     ----------
     folder
         That `fit_catalog` wrote.
+    spectra
+        Read the spectra again, too, and compare them with what was fitted.
 
     Returns
     -------
     list
         What is missing or wrong, in words: blocks that are not there, cannot be read, or have other rows than the
-        catalogue; residuals and spectra that cannot be read; files of no block. Empty when all is there.
+        catalogue; residuals and spectra that cannot be read; files of no block; spectra that are others now. Empty
+        when all is there.
     """
     try:
         store = open_store(folder)
@@ -35,6 +39,25 @@ def validate(folder: str | Path) -> list[str]:
     for number in store.blocks:
         if not store.missing(number) and (words := store.damage(number)):
             wrong.append(f"{words}; remove it and go on with resume")
+    return wrong + (_changed(store) if spectra else [])
+
+
+def _changed(store: Store) -> list[str]:
+    """Spectra that are no more what was fitted."""
+    reading, wrong = store.manifest["configuration"]["reading"], []
+    columns = [column for column in store.layout.columns() if column.name == "spectrum_hash"]
+    for number in store.done:
+        hashes = store.read(columns, [number])["spectrum_hash"]
+        for entry, known in zip(store.entries(number), hashes, strict=True):
+            if not known:  # there was nothing to fit
+                continue
+            try:
+                now = read_spectrum(entry.path, **(reading | entry.options)).provenance["hash"]
+            except ReadError as error:
+                wrong.append(f"{entry.spectrum_id!r} was fitted, but now: {error}")
+            else:
+                if now != known:
+                    wrong.append(f"{entry.spectrum_id!r}: {entry.path} is not what was fitted; fit it in a new run")
     return wrong
 
 

@@ -13,18 +13,20 @@ from .common import Level, console, set_up
 def validate(
     folder: Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)],
     *,
+    spectra: Annotated[bool, typer.Option("--spectra", help="Whether spectra are still what was fitted.")] = False,
     log_level: Level = None,
 ) -> None:
     """Check a run of 'bayne fit-catalog' against its manifest. The exit code is 1 where something is missing or wrong.
 
     \b
-    Example:
+    Examples:
       bayne validate run
+      bayne validate run --spectra
     """
     set_up(log_level)
     from ..catalog import validate as work
 
-    wrong = work(folder)
+    wrong = work(folder, spectra=spectra)
     console().print("\n".join(wrong) or "all is there", soft_wrap=True)
     if wrong:
         raise typer.Exit(1)

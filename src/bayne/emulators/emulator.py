@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -15,6 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline
 
 from ..errors import BayneError
+from ..files import digest
 from ..precision import double
 from ..spectrum import FloatArray
 from .card import Card
@@ -62,14 +61,6 @@ class ErrorModel:
         size = sensitivity(flux)
         shift = gradient * self.labels[:, None]
         return ErrorModel(jnp.concatenate([self.basis * size, shift]), self.sigma * size)
-
-
-def digest(arrays: Mapping[str, Any], *texts: str) -> str:
-    """SHA-256 of texts and of arrays with their names, 16 digits."""
-    found = hashlib.sha256("".join(texts).encode())
-    for name in sorted(arrays):
-        found.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
-    return found.hexdigest()[:16]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ import traceback
 import warnings
 import zipfile
 import zlib
+from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,8 @@ def read_spectrum(
         raise ReadError(f"{file.name} is no file but a pipe or a device")  # which could be waited for without end
     # astropy warns of every card that is off the standard, by the hundred: what matters is an error here
     with warnings.catch_warnings(action="ignore", category=AstropyWarning):
-        return _read(file, format, options)
+        spectrum = _read(file, format, options)
+    return replace(spectrum, provenance=spectrum.provenance | {"hash": spectrum.hash})
 
 
 def _read(file: Path, format: str | None, options: dict[str, Any]) -> Spectrum:

@@ -15,9 +15,9 @@ import optax
 from ..cache import cache_folder
 from ..emulators import Emulator, ErrorModel, load_emulator, save_emulator
 from ..emulators.coordinates import absorbance, hydrogen_matrix, sensitivity
-from ..emulators.emulator import digest
 from ..emulators.payne_large import PayneLarge
 from ..errors import BayneError
+from ..files import digest
 from ..forward import observe, plan
 from ..instrument import Instrument, load_instrument
 from ..precision import double

@@ -13,12 +13,11 @@ import numpy as np
 
 from ..emulators import Emulator, load_emulator, save_emulator
 from ..emulators.coordinates import absorbance, hydrogen_matrix, segments
-from ..emulators.emulator import digest
 from ..emulators.kernel import KernelPayne
 from ..emulators.networks import network as network_of
 from ..emulators.trainable import Trainable
 from ..errors import BayneError
-from ..files import replacing
+from ..files import digest, replacing
 from .card import grid_card
 from .config import Config, read_config
 from .derivatives import check_labels, check_wavelength

@@ -82,9 +82,10 @@ def profiles(static: Static, arrays: Arrays, prior: Prior, theta: jax.Array, cov
     place = jnp.linspace(0, last, CELLS * last + 1)
     x, log_density = (jax.vmap(partial(jnp.interp, place, jnp.arange(last + 1)))(v) for v in (nodes, value))
     width = jnp.diff(x, axis=1)
-    mass = width * jnp.exp(FLATTER * 0.5 * (log_density[:, 1:] + log_density[:, :-1]))
-    mass = mass / jnp.sum(mass, axis=1, keepdims=True)
-    cumulative = jnp.concatenate([jnp.zeros((n, 1)), jnp.cumsum(mass, axis=1)], axis=1)
+    level = FLATTER * 0.5 * (log_density[:, 1:] + log_density[:, :-1])
+    mass = width * jnp.exp(level)
+    total = jnp.sum(mass, axis=1, keepdims=True)
+    cumulative = jnp.concatenate([jnp.zeros((n, 1)), jnp.cumsum(mass / total, axis=1)], axis=1)
     mixing = jnp.linalg.cholesky(covariance / jnp.outer(sigma, sigma))
-    # cells of no width hold no draw
-    return Marginals(x, cumulative, jnp.log(mass) - jnp.log(jnp.where(width > 0, width, 1.0)), mixing)
+    # also of cells of no width: a draw ends there where by rounding its u is beyond the distribution function
+    return Marginals(x, cumulative, level - jnp.log(total), mixing)

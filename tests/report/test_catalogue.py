@@ -91,10 +91,10 @@ def write_run(folder: Path, columns: dict[str, np.ndarray], number: int | None =
     count = len(columns["spectrum_id"])
     names = [name for name in LABELS if f"{name}_std" in columns]
     layout = Layout(tuple(names), tuple(names))
-    ids = [*columns["spectrum_id"], *(f"later-{i}" for i in range((number or count) - count))]
-    wanted = Catalogue(
-        pa.table({key: pa.array(ids, pa.string()) for key in ("spectrum_id", "star_id", "path")}), folder
-    )
+    later = [f"later-{i}" for i in range((number or count) - count)]
+    ids = [*columns["spectrum_id"], *later]
+    entries = {"spectrum_id": ids, "star_id": ids, "path": [*columns["path"], *later]}
+    wanted = Catalogue(pa.table({key: pa.array(values, pa.string()) for key, values in entries.items()}), folder)
     for part in ("rows", "residuals"):
         (folder / part).mkdir(parents=True)
     pq.write_table(wanted.table, folder / "catalogue.parquet")
@@ -115,8 +115,8 @@ def write_run(folder: Path, columns: dict[str, np.ndarray], number: int | None =
             if column.name in rows:
                 arrays[column.name] = pa.array(rows[column.name]).cast(column.type)
             else:
-                nothing = [np.nan] * column.type.list_size if column.name == "covariance" else 0
-                arrays[column.name] = pa.array([nothing] * size, column.type)
+                nothing = {"covariance": [np.nan] * (len(names) * (len(names) + 1) // 2), "spectrum_hash": ""}
+                arrays[column.name] = pa.array([nothing.get(column.name, 0)] * size, column.type)
         pq.write_table(pa.table(arrays), folder / "rows" / f"block-{i:06d}.parquet")
         stars = int(rows["ok"].sum())
         noise = 0.02 * (1 + 0.5 * (wave < 5000)) * rng.standard_normal((stars, wave.size))

@@ -25,12 +25,11 @@ from astropy.table import Table
 from ..errors import BayneError, ReadError
 from ..files import replacing
 from ..flags import Flag
-from ..forward.operators import log_doppler
-from ..inference import ArmFit, FitResult, load_result
-from ..spectrum import FloatArray
+from ..inference import FitResult, load_result
 from .catalogue import Catalogue, Entry
 from .columns import SHIFT, Column, Layout
 from .manifest import read_manifest, refuse_other
+from .residuals import residuals
 
 _KINDS = {"rows": "parquet", "residuals": "npz", "spectra": "h5"}
 
@@ -207,10 +206,32 @@ class Store:
         ReadError
             The run keeps none, or has none of this spectrum; the file is missing or damaged.
         """
-        place = pc.index(self.catalogue.table["spectrum_id"], spectrum_id).as_py()
+        number = self.place(spectrum_id) // self.manifest["block"]
+        return load_result(self.path("spectra", number), file_name(spectrum_id))
+
+    def message(self, spectrum_id: str) -> str:
+        """What the flags of one spectrum cannot say.
+
+        Raises
+        ------
+        ReadError
+            The run has no such spectrum; its block is missing or damaged.
+        """
+        number, row = divmod(self.place(spectrum_id), self.manifest["block"])
+        return str(_parquet(self.path("rows", number), ["message"])["message"][row])
+
+    def place(self, spectrum_id: str) -> int:
+        """Row of a spectrum in the catalogue.
+
+        Raises
+        ------
+        ReadError
+            It has no such row.
+        """
+        place: int = pc.index(self.catalogue.table["spectrum_id"], spectrum_id).as_py()
         if place < 0:
             raise ReadError(f"{self.folder} has no spectrum {spectrum_id!r}")
-        return load_result(self.path("spectra", place // self.manifest["block"]), file_name(spectrum_id))
+        return place
 
     def write_status(self, shard: tuple[int, int], status: Mapping[str, Any]) -> None:
         """Write what a process has done, for those who watch."""
@@ -336,49 +357,6 @@ def _parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
     """Those of the columns that a file has; all of them by default."""
     with _opened(path) as file:
         return file.read(columns)
-
-
-def residuals(results: Sequence[FitResult], wavelength: FloatArray) -> dict[str, Any]:
-    """Residuals of stars, (flux - model) / continuum in the rest frame, added up.
-
-    Parameters
-    ----------
-    results
-        Of stars that were fitted.
-    wavelength
-        (p,) vacuum Å. Each takes from a star the pixel that is nearest, where it was used.
-
-    Returns
-    -------
-    dict
-        ``wavelength``; of the stars that have a pixel there, ``number``, ``sum`` and ``square``, the sum of squares.
-        All (p,).
-    """
-    number = np.zeros(wavelength.size, np.int32)
-    total, square = np.zeros((2, wavelength.size))
-    for result in results:
-        own = np.full(wavelength.size, np.nan)
-        for arm in result.arms:
-            own = np.where(np.isfinite(own), own, _nearest(arm, result.diagnostics["velocity_frame"], wavelength))
-        number += np.isfinite(own)
-        total += np.nan_to_num(own)
-        square += np.nan_to_num(own) ** 2
-    return {
-        "wavelength": wavelength,
-        "number": number,
-        "sum": total.astype(np.float32),
-        "square": square.astype(np.float32),
-    }
-
-
-def _nearest(arm: ArmFit, velocity: float, wavelength: FloatArray) -> FloatArray:
-    """Residuals at wavelengths in the rest frame; NaN where the arm has none."""
-    rest = arm.wavelength * np.exp(-float(log_doppler(velocity)))
-    place = np.searchsorted(0.5 * (rest[1:] + rest[:-1]), wavelength)
-    near = np.abs(rest[place] - wavelength) < 0.75 * np.gradient(rest)[place]  # steps differ a little
-    residual = np.full(rest.size, np.nan)
-    residual[arm.used] = ((arm.flux - arm.model) / arm.continuum)[arm.used]
-    return np.where(near, residual[place], np.nan)
 
 
 def file_name(spectrum_id: str) -> str:

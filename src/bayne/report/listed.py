@@ -111,8 +111,9 @@ def _star_rows(run: Run, rows: Iterable[int]) -> Iterable[Row]:
 
 def _file_rows(run: Run, rows: Iterable[int]) -> Iterable[Row]:
     for i in rows:
-        row = run.stars.table[i]
-        yield [("left", _linked(run, i)), *(breaking(escape(str(row[name]))) for name in ("path", "message"))]
+        name = _name(run, i)
+        file, reason = run.store.catalogue[run.store.place(name)].name, run.store.message(name)
+        yield [("left", _linked(run, i)), breaking(escape(file)), breaking(escape(reason))]
 
 
 def words_of(bit: Flag) -> str:

@@ -17,9 +17,7 @@ from ..flags import Flag
 from .catalogue_figures import Stars
 
 #: Columns that the page needs, of stars and of labels: a small part of all.
-_OF_STARS = (
-    "spectrum_id", "star_id", "path", "ok", "flag_warn", "flag_bad", "method", "chi2_reduced", "seconds", "message",
-)  # fmt: skip
+_OF_STARS = ("spectrum_id", "star_id", "ok", "flag_warn", "flag_bad", "method", "chi2_reduced", "seconds")
 _OF_LABELS = ("", "_std", "_bound", "_upper_95", "_flag")
 
 

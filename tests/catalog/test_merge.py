@@ -86,6 +86,14 @@ def test_rows_that_are_merged_some_at_a_time_make_the_same_table(real, quick, tm
         assert_same(merged(folder, tmp_path / f"parts-{i}.{ending}"), whole[i], except_for=())
 
 
+def test_one_free_label_has_a_covariance_too(quick, tmp_path):
+    fixed = {"teff": 5000.0, "fe_h": 0.0, "mg_fe": 0.0}
+    folder = quick(tmp_path / "run", fixed=fixed, free=())
+    table = merged(folder, tmp_path / "merged.fits")
+    assert fits.getheader(tmp_path / "merged.fits", 1)["COVNAMES"] == "logg"
+    np.testing.assert_array_equal(table["covariance"].ravel(), read_rows(folder)["covariance"].ravel())
+
+
 def test_arms_are_those_that_any_star_has(quick, tmp_path, monkeypatch):
     def two_instruments(spectrum, emulator, settings, name):
         result = quick_fit(spectrum, emulator, settings, name)

@@ -160,7 +160,7 @@ def _write_fits(rows: _Rows, path: Path) -> None:
         for table in rows:
             raw = np.zeros(len(table), columns.dtype.newbyteorder(">"))
             for name in table.colnames:
-                raw[name] = _fits_values(table[name])
+                raw[name] = _fits_values(table[name]).reshape(raw[name].shape)  # one covariance is a column of one
             stream.write(raw.view(np.uint8))
     with fits.open(path, mode="update", memmap=True) as hdus:
         for hdu in hdus:
@@ -205,19 +205,14 @@ def _fits_unit(unit: Any) -> str | None:
 
 
 def _write_parquet(rows: _Rows, path: Path) -> None:
-    head = rows.of([])
     fields = []
-    for name in head.colnames:
-        about = {
-            "unit": str(head[name].unit or ""),
-            "description": head[name].description,
-            "ucd": head[name].meta["ucd"],
-        }
-        fields.append(pa.field(name, _arrow(head[name]).type, metadata=about))
+    for column in rows.of([]).itercols():
+        about = {"unit": str(column.unit or ""), "description": column.description, "ucd": column.meta["ucd"]}
+        fields.append(pa.field(column.name, _arrow(column).type, metadata=about))
     schema = pa.schema(fields, metadata={key: str(value) for key, (value, _) in _header(rows.store).items()})
     with pq.ParquetWriter(path, schema) as file:
         for table in rows:
-            file.write_table(pa.table([_arrow(table[name]) for name in table.colnames], schema=schema))
+            file.write_table(pa.table([_arrow(column) for column in table.itercols()], schema=schema))
 
 
 def _arrow(column: Any) -> pa.Array:

@@ -56,7 +56,8 @@ def quick_fit(spectrum: Any, emulator: Any, settings: Any, name: str) -> FitResu
     result = fake_result(LABELS, arms, method="map", star=name)
     result.idata.posterior["teff"][:] = 5000 + zlib.crc32(f"{name} {settings.seed}".encode()) % 1000
     result.idata.posterior["logg"][:] = settings.priors.get("logg", (3.0, 1.0))[0]
-    return replace(result, diagnostics=result.diagnostics | {"snr_blue": 60.0, "seconds": time.perf_counter()})
+    diagnostics = result.diagnostics | {"snr_blue": 60.0, "seconds": time.perf_counter()}
+    return replace(result, diagnostics=diagnostics, provenance={"input": spectrum.provenance})
 
 
 def kill_often(catalogue: Path, output: Path, emulator: Path, options: Mapping[str, Any], times: int) -> list[int]:

@@ -115,7 +115,6 @@ def test_files_are_called_as_they_are(tmp_path, monkeypatch):
         ({"teff_prior_error": None}, "no column 'teff_prior_error'"),
         ({"teff_prior": None}, "no column 'teff_prior'"),
         ({"teff_prior": ["hot", "cold", "mild"]}, "column 'teff_prior' should hold numbers"),
-        ({"hdu": [1, 2, 3]}, "column 'hdu', but no format is read by hdu"),
     ],
 )
 def test_wrong_tables_are_refused_in_words(tmp_path, changes, words):

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 
 import bayne
@@ -76,6 +77,18 @@ def test_results_are_kept_when_asked_for(real):
         store.kept("twoo")
     with pytest.raises(ReadError, match="not a Bayne result"):
         store.kept("missing")
+
+
+def test_spectra_of_one_file_are_told_by_hdu(quick, tmp_path):
+    wave = 5000 + 0.1 * np.arange(20)
+    tables = [Table({"wavelength": wave, "flux": np.full(20, value), "error": np.ones(20)}) for value in (5.0, 6.0)]
+    hdus = [fits.PrimaryHDU(), *(fits.table_to_hdu(table) for table in tables)]
+    fits.HDUList(hdus).writeto(tmp_path / "many.fits")
+    Table({"spectrum_id": ["a", "b"], "path": ["many.fits"] * 2, "hdu": [1, 2]}).write(tmp_path / "stars.fits")
+    rows = read_rows(quick(tmp_path / "run", tmp_path / "stars.fits"))
+    assert not rows["message"][0]
+    for hash_of, hdu in zip(rows["spectrum_hash"], (1, 2), strict=True):
+        assert hash_of == bayne.read_spectrum(tmp_path / "many.fits", hdu=hdu, **READING).hash
 
 
 def test_results_of_names_with_slashes_are_kept_apart(quick, stars, tmp_path):

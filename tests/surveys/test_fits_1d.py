@@ -100,6 +100,18 @@ def test_errors_come_from_their_extension_or_are_absent(tmp_path: Path) -> None:
     assert read_spectrum(path, medium="air").arms[0].ivar is None
 
 
+def test_a_file_of_many_spectra_is_read_by_hdu(tmp_path: Path) -> None:
+    path = examples.fits_1d(tmp_path)
+    with fits.open(path, mode="append") as hdus:
+        hdus.append(fits.ImageHDU(np.full(500, 7.0), hdus[0].header, name="OTHER"))
+    first, other = (read_spectrum(path, medium="air", hdu=hdu).arms[0] for hdu in (None, "other"))
+    assert (other.flux == 7.0).all()
+    assert not (first.flux == 7.0).any()
+    np.testing.assert_array_equal(first.ivar, other.ivar)
+    with pytest.raises(ReadError, match="no extension 5; it has 0 'PRIMARY'"):
+        read_spectrum(path, medium="air", hdu=5)
+
+
 @pytest.mark.parametrize(
     ("header", "message"),
     [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.io import fits
 from astropy.table import QTable, Table
 
 from bayne import ReadError, read_spectrum
@@ -133,3 +135,20 @@ def test_prose_is_no_table(tmp_path: Path) -> None:
     path.write_text("time flux\n1 2\n3 4\n")
     with pytest.raises(ReadError, match=r"no column of wavelength .* it has time, flux"):
         read_spectrum(path, unit="Angstrom", medium="air")
+
+
+def test_a_file_of_many_spectra_is_read_by_hdu(tmp_path: Path) -> None:
+    tables = [Table({"wavelength": WAVE * u.AA, "flux": np.full(500, float(i))}) for i in (1, 2)]
+    image = fits.ImageHDU(np.ones((2, 2)), name="IMAGE")
+    hdus = [fits.PrimaryHDU(), image, *(fits.table_to_hdu(table) for table in tables)]
+    hdus[3].name = "SECOND"
+    fits.HDUList(hdus).writeto(tmp_path / "many.fits")
+    read = partial(read_spectrum, tmp_path / "many.fits", medium="vacuum")
+    for hdu, flux in ((None, 1.0), (2, 1.0), (3, 2.0), ("second", 2.0)):
+        assert read(hdu=hdu).arms[0].flux[0] == flux
+    with pytest.raises(ReadError, match="HDU 'IMAGE' has no table with columns of wavelength and flux"):
+        read(hdu="IMAGE")
+    with pytest.raises(ReadError, match=r"no extension 4; it has .*'SECOND'"):
+        read(hdu=4)
+    with pytest.raises(ReadError, match="no FITS file and has no HDU 1"):
+        read_spectrum(examples.table(tmp_path), hdu=1)

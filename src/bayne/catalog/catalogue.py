@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import inspect
 import json
 import string
 from collections import Counter
@@ -21,7 +20,6 @@ from astropy.io.fits import VerifyError
 from astropy.table import Table
 
 from ..errors import BayneError, ReadError, did_you_mean
-from ..surveys import read_spectrum
 
 #: Columns that say which of the spectra of a file.
 WHICH = ("row", "hdu", "targetid", "visit")
@@ -148,10 +146,10 @@ def read_catalogue(catalogue: str | Path, spectra: str | None = None) -> Catalog
     ----------
     catalogue
         FITS, Parquet or ECSV table with one row per spectrum: ``spectrum_id`` (unique), ``star_id`` (common to the
-        visits of a star; optional), ``path`` (from the folder of the table), ``row``, ``targetid`` or ``visit`` where a
-        file has several spectra, Gaussian priors ``<label>_prior`` with ``<label>_prior_error``, and starts
-        ``<label>_start``; one that is NaN or masked is none. Or a folder or a glob pattern: one spectrum per file,
-        called as the file.
+        visits of a star; optional), ``path`` (from the folder of the table), ``row``, ``hdu``, ``targetid`` or
+        ``visit`` where a file has several spectra, Gaussian priors ``<label>_prior`` with ``<label>_prior_error``, and
+        starts ``<label>_start``; one that is NaN or masked is none. Or a folder or a glob pattern: one spectrum per
+        file, called as the file.
     spectra
         Pattern of the paths in the columns of the table, such as ``"spectra/{field}/{spectrum_id}.fits"``, from the
         current folder; in place of the column ``path``.
@@ -220,8 +218,6 @@ def _table(columns: Mapping[str, Any], spectra: str | None, path: Path) -> pa.Ta
     table = pa.table(found)
     for name in WHICH:
         if name in columns:
-            if name not in inspect.signature(read_spectrum).parameters:
-                raise ReadError(f"{path} has a column {name!r}, but no format is read by {name}")
             table = table.append_column(name, pa.array(_plain(columns[name])))
     for name in columns:
         if name.endswith(ERROR):

@@ -34,6 +34,7 @@ def read(
     instrument: str | None = None,
     normalized: bool | None = None,
     unit: str | None = None,
+    hdu: int | str | None = None,
 ) -> Spectrum:
     """Read a one-dimensional FITS spectrum with linear or logarithmic wavelengths.
 
@@ -52,14 +53,16 @@ def read(
         Whether the flux has been divided by a continuum.
     unit
         Overrides ``CUNIT1``.
+    hdu
+        Number or name of the HDU with the flux, where a file has several; the first image by default.
     """
     with open_fits(path) as hdus:
-        index = _first([hdu.header for hdu in hdus])
+        index = _first([each.header for each in hdus]) if hdu is None else hdu
         if index is None:
             raise ReadError(f"{path.name} has no image; a one-dimensional spectrum is expected")
-        header = hdus[index].header
         flux = np.squeeze(image(hdus, index, path))
-        names = {hdu.name: i for i, hdu in enumerate(hdus) if i != index}
+        header = hdus[index].header
+        names = {each.name: i for i, each in enumerate(hdus) if each is not hdus[index]}
         spread = {
             kind: np.squeeze(image(hdus, names[name], path))
             for kind, known in ERRORS.items()

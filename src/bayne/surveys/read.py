@@ -72,6 +72,7 @@ def read_spectrum(
     visit: int | str | None = None,
     targetid: int | None = None,
     row: int | None = None,
+    hdu: int | str | None = None,
     wavelength: str | PathLike[str] | None = None,
 ) -> Spectrum:
     """Read a spectrum from a file of any known format.
@@ -99,6 +100,8 @@ def read_spectrum(
         combination with weights per pixel.
     targetid, row
         ``desi-coadd``: which of the spectra in the file, by TARGETID or by row from 0.
+    hdu
+        Number or name of the HDU, where a FITS file has several spectra (``fits-1d``, ``table``).
     wavelength
         ``apogee-npz``: file with the wavelengths; looked for beside the spectrum where None.
 
@@ -126,6 +129,7 @@ def read_spectrum(
         "visit": visit,
         "targetid": targetid,
         "row": row,
+        "hdu": hdu,
         "wavelength": wavelength,
     }
     options = {name: option for name, option in given.items() if option is not None}

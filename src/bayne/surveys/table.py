@@ -12,7 +12,7 @@ from astropy.table import MaskedColumn, Table
 from ..errors import ReadError
 from ..spectrum import Frame, Medium, Spectrum
 from .build import build_arm, origin
-from .fits_files import check_row, open_fits, real
+from .fits_files import check_row, extension, open_fits, real
 from .registry import Peek, register
 from .stated import angstrom, arms_with_lsf, choose_frame, choose_medium, correction, text
 
@@ -45,6 +45,7 @@ def read(
     instrument: str | None = None,
     normalized: bool | None = None,
     unit: str | None = None,
+    hdu: int | str | None = None,
 ) -> Spectrum:
     """Read a table with the columns wavelength, flux, and at will error or ivar, mask (true = bad), arm.
 
@@ -65,8 +66,10 @@ def read(
         Whether the flux has been divided by a continuum.
     unit
         Unit of the wavelengths, needed where the column has none.
+    hdu
+        Number or name of the HDU of a FITS file that has several such tables; the first of them by default.
     """
-    table, meta = _load(path)
+    table, meta = _load(path, hdu)
     columns = {kind: _column(table, kind) for kind in NAMES}
     for kind in ("wavelength", "flux"):
         if columns[kind] is None:
@@ -108,18 +111,22 @@ def read(
     )
 
 
-def _load(path: Path) -> tuple[Any, dict[str, Any]]:
+def _load(path: Path, hdu: int | str | None) -> tuple[Any, dict[str, Any]]:
     """The table, and its metadata with keys in lower case and plain values."""
     peek = Peek(path)
     if peek.kind == "missing":
         raise FileNotFoundError(2, "no such file", str(path))
     if peek.kind == "fits":
         with open_fits(path) as hdus:
-            index = _table_hdu([hdu.header for hdu in hdus])
+            some = hdus if hdu is None else [extension(hdus, hdu, path)]
+            index = _table_hdu([each.header for each in some])
             if index is None:
-                raise ReadError(f"{path.name} has no table with columns of wavelength and flux")
-            check_row(hdus[index], index, path)
-            table = _flattened(Table.read(hdus[index], format="fits"))
+                where = path.name if hdu is None else f"{path.name}: HDU {hdu!r}"
+                raise ReadError(f"{where} has no table with columns of wavelength and flux")
+            check_row(some[index], index, path)
+            table = _flattened(Table.read(some[index], format="fits"))
+    elif hdu is not None:
+        raise ReadError(f"{path.name} is no FITS file and has no HDU {hdu!r}")
     else:
         layout = _layout(path)
         if layout is None:

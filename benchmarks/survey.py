@@ -144,6 +144,11 @@ def differences(one: Table, other: Table) -> list[str]:
     return [name for name, equal in same.items() if not equal and name != "seconds"]
 
 
+def merged(folder: Path, output: Path) -> Table:
+    """The table of a run, by way of its file."""
+    return Table.read(bayne.merge(folder, output, overwrite=True), mask_invalid=False)
+
+
 def killed(catalogue: Path, folder: Path, processes: int, options: Sequence[str], kills: int) -> str:
     """Sentence on the tables of a run that was left alone, and of one that was killed."""
     whole = Run(catalogue, folder / "whole", processes, options)
@@ -156,7 +161,7 @@ def killed(catalogue: Path, folder: Path, processes: int, options: Sequence[str]
         rows = folder / "killed" / "rows"
         done.append(len(list(rows.glob("block-*"))) if rows.exists() else 0)
     Run(catalogue, folder / "killed", processes, options).finish()
-    tables = [bayne.merge(folder / name, folder / f"{name}.fits", overwrite=True) for name in ("whole", "killed")]
+    tables = [merged(folder / name, folder / f"{name}.fits") for name in ("whole", "killed")]
     differ = differences(*tables)
     return (
         f"{len(tables[0])} stars, {alone:.0f} s without a kill; after each of {kills} kills there were {done} blocks. "
@@ -182,10 +187,10 @@ def main() -> None:
     run = Run(mocks / "truth.ecsv", folder, options.processes, ["--emulator", options.emulator])
     print(speed(run, run.finish()), flush=True)
     begun = time.perf_counter()
-    table = bayne.merge(folder, options.output / "merged.fits", overwrite=True)
-    merged = time.perf_counter() - begun
+    table = merged(folder, options.output / "merged.fits")
+    seconds = time.perf_counter() - begun
     size = (options.output / "merged.fits").stat().st_size
-    print(f"Merged in {merged:.1f} s: {len(table.colnames)} columns, {size / len(table) / 1024:.1f} kB per star.")
+    print(f"Merged in {seconds:.1f} s: {len(table.colnames)} columns, {size / len(table) / 1024:.1f} kB per star.")
     print(agreement(table, truth), flush=True)
     if options.kills:
         few = mocks / "few.ecsv"

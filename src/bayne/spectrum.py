@@ -290,7 +290,11 @@ class Spectrum:
 
     @property
     def hash(self) -> str:
-        """Of what was observed: pixels, line-spread functions, frame."""
+        """Of what was observed, as it was read: pixels, line-spread functions, frame.
+
+        Wavelengths in vacuum are computed on reading, so that it is the same on machines and versions of libraries
+        that compute alike.
+        """
         arrays: dict[str, Any] = {}
         for arm in self.arms:
             own = {"wavelength": arm.wavelength, "flux": arm.flux, "ivar": arm.ivar, "mask": arm.mask}

@@ -101,7 +101,7 @@ def test_results_of_names_with_slashes_are_kept_apart(quick, stars, tmp_path):
         open_store(quick(tmp_path / "not kept", stars / "slashes.ecsv")).kept("a")
 
 
-def test_a_page_links_to_pages_of_the_stars_that_it_lists(real, tmp_path):
+def test_a_page_links_to_pages_of_the_stars_that_it_lists(real, tmp_path, caplog):
     folder = shutil.copytree(real.run, tmp_path / "run")
     told = []
     page = write_catalogue_page(folder, tmp_path / "run.html", tell=lambda _, name: told.append(name))
@@ -110,6 +110,11 @@ def test_a_page_links_to_pages_of_the_stars_that_it_lists(real, tmp_path):
         assert f'href="run/pages/{name}.html"' in page.read_text()
         assert f"<h1>{name}</h1>" in (folder / "pages" / f"{name}.html").read_text()
     write_catalogue_page(folder, page, overwrite=True, tell=lambda _, name: pytest.fail(f"{name} has a page"))
+    kept = folder / "spectra" / "block-000000.h5"
+    kept.write_bytes(kept.read_bytes()[:1000])  # newer than the pages, and damaged
+    with caplog.at_level("WARNING"):
+        write_catalogue_page(folder, page, overwrite=True)
+    assert "no page of one: " in caplog.text
 
 
 def test_residuals_are_added_up_in_the_rest_frame(real):

@@ -79,3 +79,11 @@ def test_spectra_that_were_replaced_are_named(real, tmp_path):
     assert replaced == f"'1': {stars / '1.fits'} is not what was fitted; fit it in a new run"
     assert gone.startswith("'2' was fitted, but now: ")
     assert "2.fits" in gone
+
+
+def test_rows_that_lack_a_column_are_wrong(folder):
+    path = folder / "rows" / "block-000001.parquet"
+    pq.write_table(pq.read_table(path).drop(["flag_bad"]), path)
+    for spectra in (False, True):
+        (wrong,) = bayne.validate(folder, spectra=spectra)
+        assert wrong == f"{path} has no column 'flag_bad'; resume makes it again"

@@ -112,7 +112,7 @@ def test_report_of_a_run(run: Run, tmp_path: Path) -> None:
     names = pa.array(["star-1"])
     catalogue = Catalogue(pa.table({"spectrum_id": names, "star_id": names, "path": names}), folder)
     layout = Layout(("teff", "rv"), ("teff", "rv"))
-    about = {"format": 1, "number": 1, "block": 16, "catalogue": catalogue.hash, "root": str(folder)}
+    about = {"format": 2, "number": 1, "block": 16, "catalogue": catalogue.hash, "root": str(folder)}
     about |= {"labels": layout.labels, "free": layout.free, "emulator": {"name": "tiny"}}
     about["configuration"] = {"keep_spectra": False}
     (folder / "manifest.json").write_text(json.dumps(about))

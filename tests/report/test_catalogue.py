@@ -98,7 +98,7 @@ def write_run(folder: Path, columns: dict[str, np.ndarray], number: int | None =
     for part in ("rows", "residuals"):
         (folder / part).mkdir(parents=True)
     pq.write_table(wanted.table, folder / "catalogue.parquet")
-    about = {"format": 1, "number": len(ids), "block": block, "catalogue": wanted.hash, "root": str(folder), "seed": 0}
+    about = {"format": 2, "number": len(ids), "block": block, "catalogue": wanted.hash, "root": str(folder), "seed": 0}
     about |= {"labels": names, "free": names, "emulator": {"name": "toy-galah", "hash": "0"}}
     about["configuration"] = {"keep_spectra": False}
     (folder / "manifest.json").write_text(json.dumps(about))

@@ -108,8 +108,16 @@ def test_a_file_of_many_spectra_is_read_by_hdu(tmp_path: Path) -> None:
     assert (other.flux == 7.0).all()
     assert not (first.flux == 7.0).any()
     np.testing.assert_array_equal(first.ivar, other.ivar)
-    with pytest.raises(ReadError, match="no extension 5; it has 0 'PRIMARY'"):
-        read_spectrum(path, medium="air", hdu=5)
+    assert read_spectrum(path, medium="air", hdu="other").id.endswith("-other")
+    with fits.open(path, mode="append") as hdus:
+        hdus.append(fits.ImageHDU(np.full(500, 0.5), name="ERROR", ver=2))
+    assert read_spectrum(path, medium="air", hdu="other").arms[0].ivar == pytest.approx(np.full(500, 0.25))
+    with fits.open(path, mode="append") as hdus:
+        hdus.append(fits.ImageHDU(np.full(500, 8.0), name="ERROR", ver=1))
+    with pytest.raises(ReadError, match="several HDUs 'ERROR' may be errors of 'other'; EXTVER should tell"):
+        read_spectrum(path, medium="air", hdu="other")
+    with pytest.raises(ReadError, match="no extension 7; it has 0 'PRIMARY'"):
+        read_spectrum(path, medium="air", hdu=7)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from .catalogue import Catalogue
 from .columns import Layout
 
 #: Version of the folder of a run.
-FORMAT = 1
+FORMAT = 2
 
 #: Packages whose versions the numbers depend on.
 PACKAGES = ("bayne", "jax", "jaxlib", "numpy", "scipy", "numpyro")

@@ -347,6 +347,8 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path) as file:
             yield file
+    except ReadError:  # which is a ValueError
+        raise
     except FileNotFoundError:
         raise ReadError(f"{path}: no such file") from None
     except (OSError, ValueError, pa.ArrowException) as error:
@@ -354,8 +356,11 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
 
 
 def _parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """Those of the columns that a file has; all of them by default."""
+    """Columns of a file, all of them by default; S/N of an arm only where the file has it."""
     with _opened(path) as file:
+        absent = [n for n in columns or () if n not in file.schema_arrow.names and not n.startswith("snr_")]
+        if absent:
+            raise ReadError(f"{path} has no column {absent[0]!r}")
         return file.read(columns)
 
 

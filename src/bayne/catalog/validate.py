@@ -47,6 +47,8 @@ def _changed(store: Store) -> list[str]:
     reading, wrong = store.manifest["configuration"]["reading"], []
     columns = [column for column in store.layout.columns() if column.name == "spectrum_hash"]
     for number in store.done:
+        if _wrong(store, number):  # it has been said
+            continue
         hashes = store.read(columns, [number])["spectrum_hash"]
         for entry, known in zip(store.entries(number), hashes, strict=True):
             if not known:  # there was nothing to fit
@@ -71,12 +73,17 @@ def wrong_rows(store: Store) -> list[str]:
             f"{len(absent)} of {len(store.blocks)} blocks are missing, {stars} of {len(store.catalogue)} stars: "
             f"{_ranges(absent)}; go on with resume"
         )
-    for number in sorted({*store.blocks} - {*absent}):
-        try:
-            store.bad_flags(number)
-        except ReadError as error:
-            wrong.append(f"{error}; resume makes it again")
-    return wrong
+    told = (_wrong(store, number) for number in sorted({*store.blocks} - {*absent}))
+    return wrong + [words for words in told if words]
+
+
+def _wrong(store: Store, number: int) -> str:
+    """What is wrong with the rows of a block; empty where nothing is."""
+    try:
+        store.bad_flags(number)
+    except ReadError as error:
+        return f"{error}; resume makes it again"
+    return ""
 
 
 def _ranges(numbers: Sequence[int]) -> str:

@@ -21,6 +21,9 @@ from ..spectrum import FloatArray
 #: Version of the result file; files of another version are refused by name.
 FORMAT = 1
 
+#: What xarray and h5py raise at damaged files.
+DAMAGED = (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError)
+
 COLUMNS = (
     "median", "mean", "std", "q16", "q84", "upper_95", "rhat", "ess_bulk", "ess_tail", "crb", "std_over_crb",
     "crb_with_prior", "prior_std",
@@ -300,7 +303,7 @@ def load_result(path: str | Path, group: str = "") -> FitResult:
         raise ReadError(f"{path}: no such file")
     try:
         header = xr.load_dataset(path, group=f"{group}/bayne", engine="h5netcdf")
-    except (OSError, ValueError, KeyError) as error:
+    except DAMAGED as error:
         raise ReadError(f"{path}: not a Bayne result ({error})") from None
     if header.attrs.get("format") != FORMAT:
         raise ReadError(
@@ -309,7 +312,7 @@ def load_result(path: str | Path, group: str = "") -> FitResult:
         )
     try:
         return _from_file(path, group, header, json.loads(str(header["header"].values)))
-    except (OSError, ValueError, KeyError) as error:
+    except DAMAGED as error:
         raise ReadError(f"{path}: damaged result ({error})") from None
 
 

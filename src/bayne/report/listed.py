@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,10 +13,13 @@ from urllib.parse import quote
 import numpy as np
 
 from ..catalog.store import file_name
+from ..errors import BayneError
 from ..flags import SENTENCES, Flag
 from .html import Row, breaking, note, number, table
 from .page import report
 from .run import Run
+
+log = logging.getLogger(__name__)
 
 #: Rows of the tables of worst, failed and random spectra.
 LISTED = 12
@@ -55,22 +59,27 @@ class Listed:
 
 
 def write_star_pages(run: Run, tell: Callable[[float, str], None]) -> None:
-    """Write pages of the listed stars that have none, where the run keeps spectra.
+    """Write pages of the listed stars that have none, or an older one, where the run keeps spectra.
 
-    Raises
-    ------
-    ReadError
-        A file of the run is damaged.
+    What is damaged or cannot be written is told to the log, and has no page.
     """
     if "spectra" not in run.store.kinds:
         return
     found = Listed.of(run)
     names = {_name(run, i): None for i in (*found.worst, *found.doubtful, *found.random)}
-    missing = [name for name in names if not _page(run, name).is_file()]
-    (run.folder / "pages").mkdir(exist_ok=True)
+    missing = [name for name in names if _outdated(run, name)]
     for done, name in enumerate(missing):
         tell(done / len(missing), name)
-        report(run.store.kept(name), _page(run, name))
+        try:
+            _page(run, name).parent.mkdir(exist_ok=True)
+            report(run.store.kept(name), _page(run, name), overwrite=True)
+        except (BayneError, OSError) as error:
+            log.warning("no page of %s: %s", name, error)
+
+
+def _outdated(run: Run, name: str) -> bool:
+    page, kept = _page(run, name), run.store.path("spectra", run.store.place(name) // run.store.manifest["block"])
+    return not page.is_file() or (kept.is_file() and kept.stat().st_mtime > page.stat().st_mtime)
 
 
 def listed(run: Run) -> str:

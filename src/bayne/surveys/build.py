@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,11 @@ def with_profile_lsf(arms: tuple[Arm, ...], instrument: str) -> tuple[Arm, ...]:
 def origin(file: str, reader: str, header: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
     """Provenance of a spectrum: plain values only, so that it can be written as JSON; others are left out."""
     return _plain({"file": file, "format": reader, **({"header": header} if header else {}), **more})
+
+
+def named(path: Path, hdu: int | str | None) -> str:
+    """Identity of a spectrum that has none of its own: that of its file, and the HDU where one was asked for."""
+    return path.stem if hdu is None else f"{path.stem}-{hdu}"
 
 
 def _plain(items: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import ReadError
 from ..spectrum import FloatArray, Frame, Medium, Spectrum
-from .build import build_arm, origin
+from .build import build_arm, named, origin
 from .fits_files import image, keep, number, open_fits, pixels, value
 from .registry import Peek, register
 from .stated import angstrom, arms_with_lsf, choose_frame, choose_medium, text
@@ -62,7 +62,13 @@ def read(
             raise ReadError(f"{path.name} has no image; a one-dimensional spectrum is expected")
         flux = np.squeeze(image(hdus, index, path))
         header = hdus[index].header
-        names = {each.name: i for i, each in enumerate(hdus) if each is not hdus[index]}
+        others = [(i, each) for i, each in enumerate(hdus) if each is not hdus[index]]
+        if hdu is not None:  # each of many spectra has its errors under the same EXTVER
+            others = [(i, each) for i, each in others if each.ver == hdus[index].ver]
+            found = [each.name for _, each in others if any(each.name in known for known in ERRORS.values())]
+            if len(set(found)) < len(found):
+                raise ReadError(f"{path.name}: several HDUs {found[0]!r} may be errors of {hdu!r}; EXTVER should tell")
+        names = {each.name: i for i, each in others}
         spread = {
             kind: np.squeeze(image(hdus, names[name], path))
             for kind, known in ERRORS.items()
@@ -87,7 +93,7 @@ def read(
         arms=arms_with_lsf([arm], instrument),
         frame=choose_frame(frame, value(header, "SPECSYS")),
         normalized=bool(normalized),
-        id=path.stem,
+        id=named(path, hdu),
         star_id=text(value(header, "OBJECT")),
         instrument=instrument or "",
         provenance=origin(path.name, "fits-1d", keep(header, KEPT)),

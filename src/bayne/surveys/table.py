@@ -11,7 +11,7 @@ from astropy.table import MaskedColumn, Table
 
 from ..errors import ReadError
 from ..spectrum import Frame, Medium, Spectrum
-from .build import build_arm, origin
+from .build import build_arm, named, origin
 from .fits_files import check_row, extension, open_fits, real
 from .registry import Peek, register
 from .stated import angstrom, arms_with_lsf, choose_frame, choose_medium, correction, text
@@ -103,7 +103,7 @@ def read(
         frame=choose_frame(frame, meta.get("frame")),
         bary_kms=correction(meta.get("bary_kms")),
         normalized=bool(meta.get("normalized", False)) if normalized is None else normalized,
-        id=text(meta.get("id")) or path.stem,
+        id=text(meta.get("id")) or named(path, hdu),
         star_id=text(meta.get("star_id")),
         instrument=profile,
         provenance=origin(path.name, "table", {key: meta[key] for key in META if key in meta}),
@@ -123,7 +123,7 @@ def _load(path: Path, hdu: int | str | None) -> tuple[Any, dict[str, Any]]:
             if index is None:
                 where = path.name if hdu is None else f"{path.name}: HDU {hdu!r}"
                 raise ReadError(f"{where} has no table with columns of wavelength and flux")
-            check_row(some[index], index, path)
+            check_row(some[index], index if hdu is None else hdu, path)
             table = _flattened(Table.read(some[index], format="fits"))
     elif hdu is not None:
         raise ReadError(f"{path.name} is no FITS file and has no HDU {hdu!r}")

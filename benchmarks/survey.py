@@ -22,6 +22,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from datetime import date
 from importlib.metadata import version
@@ -30,6 +31,7 @@ from typing import Any
 
 import numpy as np
 from astropy.table import Table
+from astropy.units import UnitsWarning
 
 import bayne
 from bayne.catalog.columns import SHIFT
@@ -146,7 +148,9 @@ def differences(one: Table, other: Table) -> list[str]:
 
 def merged(folder: Path, output: Path) -> Table:
     """The table of a run, by way of its file."""
-    return Table.read(bayne.merge(folder, output, overwrite=True), mask_invalid=False)
+    path = bayne.merge(folder, output, overwrite=True)
+    with warnings.catch_warnings(action="ignore", category=UnitsWarning):  # dex is no unit of the FITS standard
+        return Table.read(path, mask_invalid=False)
 
 
 def killed(catalogue: Path, folder: Path, processes: int, options: Sequence[str], kills: int) -> str:

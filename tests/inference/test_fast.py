@@ -107,7 +107,7 @@ def test_from_a_wrong_place_the_right_one_is_found(sample, exact):
 
 
 def test_a_draw_far_out_spoils_nothing(sample, exact, monkeypatch):
-    """Beyond 8.2 sigma the normal distribution function is 1, and a box may end there: one draw in some ten million."""
+    """Beyond 8.2 sigma the normal distribution function is 1, and a box may end there: one number in 25 million."""
     usual = fast.Proposal.draws
     monkeypatch.setattr(fast.Proposal, "draws", lambda self, *of: usual(self, *of).at[0].set(9.0))
     answer = sample()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,33 +31,6 @@ ROWS = 10_000
 _ASCII = str.maketrans({"Å": "A", "σ": "sigma", "λ": "lambda", "²": "^2", "±": "+/-", "µ": "u", "–": "-", "’": "'"})
 
 _LETTERS = {"b1": "L", "i4": "J", "i8": "K", "f4": "E", "f8": "D"}
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The rows of a finished run, some at a time.
-
-    Parameters
-    ----------
-    store
-        The run.
-    columns
-        What is read of it.
-    calibration
-        See `calibrated`, which adds columns.
-    """
-
-    store: Store
-    columns: Sequence[Column]
-    calibration: Table
-
-    def of(self, blocks: Sequence[int]) -> Table:
-        """Those of some blocks."""
-        return calibrated(self.store.read(self.columns, blocks), self.calibration)
-
-    def __iter__(self) -> Iterator[Table]:
-        blocks, step = self.store.blocks, -(-ROWS // self.store.manifest["block"])
-        return (self.of(blocks[first : first + step]) for first in blocks[::step])
 
 
 def merge(folder: str | Path, output: str | Path, overwrite: bool = False) -> Path:
@@ -102,13 +74,21 @@ def merge(folder: str | Path, output: str | Path, overwrite: bool = False) -> Pa
     if wrong:
         raise BayneError(f"{folder} cannot be merged: " + ". ".join(wrong[:5]))
     columns = store.columns()
-    rows = _Rows(store, columns, _calibration(store, columns))
+    factors = _calibration(store, columns)
+    head = calibrated(store.read(columns, []), factors)
+    rows = (calibrated(some, factors) for some in _parts(store, columns))
     try:
         with replacing(output, overwrite) as part:
-            writers[output.suffix](rows, part)
+            writers[output.suffix](store, head, rows, part)
     except OSError as error:
         raise BayneError(f"{output} could not be written: {error}") from error
     return output
+
+
+def _parts(store: Store, columns: Sequence[Column]) -> Iterator[Table]:
+    """Columns of all rows, some rows at a time."""
+    blocks, step = store.blocks, -(-ROWS // store.manifest["block"])
+    return (store.read(columns, blocks[first : first + step]) for first in blocks[::step])
 
 
 def _calibration(store: Store, columns: Sequence[Column]) -> Table:
@@ -141,17 +121,16 @@ def _header(store: Store) -> dict[str, tuple[str | int, str]]:
     }
 
 
-def _write_fits(rows: _Rows, path: Path) -> None:
-    head = rows.of([])
+def _write_fits(store: Store, head: Table, rows: Iterable[Table], path: Path) -> None:
     if len(head.colnames) > MOST_COLUMNS:
         raise BayneError(f"{len(head.colnames)} columns, FITS holds {MOST_COLUMNS}: write a .parquet")
-    longest = _longest(rows)
+    longest = _longest(store)
     columns = fits.ColDefs(
         [fits.Column(name, _form(head[name], longest), _fits_unit(head[name].unit)) for name in head.colnames]
     )
     header = fits.BinTableHDU.from_columns(columns, nrows=0, name="STARS").header
-    header["NAXIS2"] = len(rows.store.catalogue)
-    header.update(_header(rows.store))
+    header["NAXIS2"] = len(store.catalogue)
+    header.update(_header(store))
     for i, name in enumerate(head.colnames, 1):
         header[f"TCOMM{i}"] = head[name].description
         header[f"TUCD{i}"] = head[name].meta["ucd"]
@@ -167,12 +146,11 @@ def _write_fits(rows: _Rows, path: Path) -> None:
             hdu.add_checksum()
 
 
-def _longest(rows: _Rows) -> dict[str, int]:
+def _longest(store: Store) -> dict[str, int]:
     """Bytes of the longest text of each column of texts."""
-    texts = [column for column in rows.columns if pa.types.is_string(column.type)]
-    parts = _Rows(rows.store, texts, calibration(Table(), []))
+    texts = [column for column in store.layout.columns() if pa.types.is_string(column.type)]
     longest = {column.name: 1 for column in texts}
-    for table in parts:
+    for table in _parts(store, texts):
         for name in longest:
             longest[name] = max(longest[name], _fits_values(table[name]).itemsize)
     return longest
@@ -204,12 +182,12 @@ def _fits_unit(unit: Any) -> str | None:
         return str(unit)
 
 
-def _write_parquet(rows: _Rows, path: Path) -> None:
+def _write_parquet(store: Store, head: Table, rows: Iterable[Table], path: Path) -> None:
     fields = []
-    for column in rows.of([]).itercols():
+    for column in head.itercols():
         about = {"unit": str(column.unit or ""), "description": column.description, "ucd": column.meta["ucd"]}
         fields.append(pa.field(column.name, _arrow(column).type, metadata=about))
-    schema = pa.schema(fields, metadata={key: str(value) for key, (value, _) in _header(rows.store).items()})
+    schema = pa.schema(fields, metadata={key: str(value) for key, (value, _) in _header(store).items()})
     with pq.ParquetWriter(path, schema) as file:
         for table in rows:
             file.write_table(pa.table([_arrow(column) for column in table.itercols()], schema=schema))

@@ -206,6 +206,8 @@ class Store:
         ReadError
             The run keeps none, or has none of this spectrum; the file is missing or damaged.
         """
+        if "spectra" not in self.kinds:
+            raise ReadError(f"{self.folder} keeps no results: it was begun without keep_spectra")
         number = self.place(spectrum_id) // self.manifest["block"]
         return load_result(self.path("spectra", number), file_name(spectrum_id))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import ReadError
@@ -10,7 +10,9 @@ from ..surveys import read_spectrum
 from .store import Store, open_store
 
 
-def validate(folder: str | Path, spectra: bool = False) -> list[str]:
+def validate(
+    folder: str | Path, spectra: bool = False, tell: Callable[[float, str], None] = lambda done, text: None
+) -> list[str]:
     """Check a run against its manifest.
 
     Parameters
@@ -19,6 +21,8 @@ def validate(folder: str | Path, spectra: bool = False) -> list[str]:
         That `fit_catalog` wrote.
     spectra
         Read the spectra again, too, and compare them with what was fitted.
+    tell
+        Told the share of the blocks whose spectra were read again, and which is next.
 
     Returns
     -------
@@ -39,14 +43,15 @@ def validate(folder: str | Path, spectra: bool = False) -> list[str]:
     for number in store.blocks:
         if not store.missing(number) and (words := store.damage(number)):
             wrong.append(f"{words}; remove it and go on with resume")
-    return wrong + (_changed(store) if spectra else [])
+    return wrong + (_changed(store, tell) if spectra else [])
 
 
-def _changed(store: Store) -> list[str]:
+def _changed(store: Store, tell: Callable[[float, str], None]) -> list[str]:
     """Spectra that are no more what was fitted."""
     reading, wrong = store.manifest["configuration"]["reading"], []
     columns = [column for column in store.layout.columns() if column.name == "spectrum_hash"]
     for number in store.done:
+        tell(number / len(store.blocks), f"block {number} of {len(store.blocks)}")
         if _wrong(store, number):  # it has been said
             continue
         hashes = store.read(columns, [number])["spectrum_hash"]

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .common import Level, console, set_up
+from .train import progress
 
 
 def validate(
@@ -26,7 +27,8 @@ def validate(
     set_up(log_level)
     from ..catalog import validate as work
 
-    wrong = work(folder, spectra=spectra)
+    with progress("spectra") as tell:
+        wrong = work(folder, spectra=spectra, tell=tell)
     console().print("\n".join(wrong) or "all is there", soft_wrap=True)
     if wrong:
         raise typer.Exit(1)

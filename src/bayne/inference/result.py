@@ -226,7 +226,7 @@ class FitResult:
         path
             The file.
         group
-            Of the file, that is for this result alone.
+            Of the file, where nothing is yet: it is for this result alone.
         compact
             Write draws and spectra as compressed 32-bit numbers.
         """
@@ -304,7 +304,8 @@ def load_result(path: str | Path, group: str = "") -> FitResult:
     try:
         header = xr.load_dataset(path, group=f"{group}/bayne", engine="h5netcdf")
     except DAMAGED as error:
-        raise ReadError(f"{path}: not a Bayne result ({error})") from None
+        where = f"{path}, group {group!r}" if group else path
+        raise ReadError(f"{where}: not a Bayne result ({error})") from None
     if header.attrs.get("format") != FORMAT:
         raise ReadError(
             f"{path}: result format {header.attrs.get('format')}, this version reads {FORMAT}; "

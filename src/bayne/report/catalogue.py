@@ -16,7 +16,7 @@ from ..spectrum import FloatArray
 from .catalogue_figures import SHOWN, Stars, errors_figure, kiel_figure, planes_figure, visits_figure
 from .figures import decimals
 from .html import Row, breaking, note, number, picture, table, write
-from .listed import listed, words_of, write_star_pages
+from .listed import Listed, listed, words_of, write_star_pages
 from .page import emulator_name
 from .run import Run, read_run
 from .stack import MIN_STARS, WINDOW, Window, close_figure, read_stack, stack_figure, worst_windows
@@ -64,8 +64,9 @@ def write_catalogue_page(
     run = read_run(folder, output.parent)
 
     def stars(run: Run) -> str:
-        write_star_pages(run, tell)
-        return listed(run)
+        found = Listed.of(run)
+        write_star_pages(run, found, tell)
+        return listed(run, found)
 
     parts = (_header, _kiel, _planes, _errors, _labels, _flags, _residuals, _visits, stars)
     return write(output, f"{folder.resolve().name}: run", (part(run) for part in parts), overwrite)

@@ -58,14 +58,13 @@ class Listed:
         return cls(worst, doubtful, random, np.flatnonzero(run.failed).tolist())
 
 
-def write_star_pages(run: Run, tell: Callable[[float, str], None]) -> None:
+def write_star_pages(run: Run, found: Listed, tell: Callable[[float, str], None]) -> None:
     """Write pages of the listed stars that have none, or an older one, where the run keeps spectra.
 
     What is damaged or cannot be written is told to the log, and has no page.
     """
     if "spectra" not in run.store.kinds:
         return
-    found = Listed.of(run)
     names = {_name(run, i): None for i in (*found.worst, *found.doubtful, *found.random)}
     missing = [name for name in names if _outdated(run, name)]
     for done, name in enumerate(missing):
@@ -82,9 +81,8 @@ def _outdated(run: Run, name: str) -> bool:
     return not page.is_file() or (kept.is_file() and kept.stat().st_mtime > page.stat().st_mtime)
 
 
-def listed(run: Run) -> str:
+def listed(run: Run, found: Listed) -> str:
     """Tables of the worst, of random and of failed spectra."""
-    found = Listed.of(run)
     worst: list[Row | str] = []
     for title, own in (("Ok", found.worst), ("Flagged bad", found.doubtful)):
         worst += [title, *_star_rows(run, own)] if own else []

@@ -62,19 +62,7 @@ def read(
             raise ReadError(f"{path.name} has no image; a one-dimensional spectrum is expected")
         flux = np.squeeze(image(hdus, index, path))
         header = hdus[index].header
-        others = [(i, each) for i, each in enumerate(hdus) if each is not hdus[index]]
-        if hdu is not None:  # each of many spectra has its errors under the same EXTVER
-            others = [(i, each) for i, each in others if each.ver == hdus[index].ver]
-            found = [each.name for _, each in others if any(each.name in known for known in ERRORS.values())]
-            if len(set(found)) < len(found):
-                raise ReadError(f"{path.name}: several HDUs {found[0]!r} may be errors of {hdu!r}; EXTVER should tell")
-        names = {each.name: i for i, each in others}
-        spread = {
-            kind: np.squeeze(image(hdus, names[name], path))
-            for kind, known in ERRORS.items()
-            for name in known
-            if name in names
-        }
+        spread = _errors(path, hdus, index)
     if flux.ndim != 1:
         raise ReadError(
             f"{path.name}: the image has {flux.ndim} axes of {flux.shape} pixels, one is expected; "
@@ -99,6 +87,20 @@ def read(
         provenance=origin(path.name, "fits-1d", keep(header, KEPT)),
         counts=counts,
     )
+
+
+def _errors(path: Path, hdus: Any, index: int | str) -> dict[str, FloatArray]:
+    """Errors of the flux in an HDU: where a file has several spectra, theirs is the same EXTVER."""
+    flux, spread = hdus[index], {}
+    others = [i for i, each in enumerate(hdus) if each is not flux and each.ver == flux.ver]
+    for kind, known in ERRORS.items():
+        found = [i for i in others if hdus[i].name in known]
+        if len(found) > 1:
+            name = hdus[found[0]].name
+            raise ReadError(f"{path.name}: several HDUs {name!r} may be errors of {index!r}; EXTVER should tell")
+        if found:
+            spread[kind] = np.squeeze(image(hdus, found[0], path))
+    return spread
 
 
 def _first(headers: Any) -> int | None:

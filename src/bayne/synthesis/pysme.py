@@ -9,13 +9,17 @@ from collections.abc import Sequence
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
+import jax.numpy as jnp
 import numpy as np
 
 from ..errors import BayneError
+from ..precision import double
 from ..spectrum import FloatArray
 from .atmosphere import Atmosphere
 from .constants import BOLTZMANN
+from .gas import equilibrium
 from .linelist import LineList
+from .lte import log_tau_5000
 from .species import SYMBOLS
 from .synthesiser import Synthesiser, register
 
@@ -52,14 +56,12 @@ class PySME(Synthesiser):
         from pysme.abund import Abund, elements
         from pysme.sme import SME_Structure
 
-        if atmosphere.scale != "5000":
-            raise BayneError(f"{atmosphere.name}: PySME needs the optical depth at 5000 Å, it has {atmosphere.scale}")
         sme = SME_Structure()
         sme.teff, sme.logg, sme.monh, sme.vmic = atmosphere.teff, atmosphere.logg, 0.0, vmic
         known = {symbol: 12 + np.log10(n) for symbol, n in zip(SYMBOLS, abundance, strict=True) if n > 0}
         pattern = {symbol: known.get(symbol, np.nan) for symbol in elements}
         sme.abund = Abund(monh=0.0, pattern=pattern, type="H=12")
-        sme.atmo = _embedded(atmosphere, pattern)
+        sme.atmo = _embedded(atmosphere, abundance, pattern)
         sme.linelist = self._lines
         sme.wave = self.windows
         # its library writes files where it runs
@@ -69,11 +71,15 @@ class PySME(Synthesiser):
         return np.concatenate([np.asarray(part) for part in made.synth]) * continuum, continuum
 
 
-def _embedded(model: Atmosphere, pattern: dict[str, float]) -> Any:
-    """PySME's form of a model on the scale of the optical depth at 5000 Å."""
+@double
+def _embedded(model: Atmosphere, abundance: FloatArray, pattern: dict[str, float]) -> Any:
+    """PySME's form of a model; what that lacks, `equilibrium` gives."""
     from pysme.atmosphere.atmosphere import Atmosphere as Theirs
 
-    electrons = model.electron_pressure / (BOLTZMANN * model.temperature)
+    share = jnp.asarray(abundance)
+    gas = equilibrium(jnp.asarray(model.temperature), jnp.asarray(model.pressure), share)
+    thermal = BOLTZMANN * model.temperature
+    electrons = np.where(np.isfinite(model.electron_pressure), model.electron_pressure / thermal, gas.electrons)
     return Theirs(
         teff=model.teff,
         logg=model.logg,
@@ -87,12 +93,12 @@ def _embedded(model: Atmosphere, pattern: dict[str, float]) -> Any:
         geom="PP",
         method="embedded",
         source=model.name,
-        tau=10**model.log_tau,
+        tau=10 ** np.asarray(log_tau_5000(model, share)),
         rhox=np.where(np.isfinite(model.column), model.column, 1.0),
         temp=model.temperature,
-        rho=model.density,
+        rho=np.where(np.isfinite(model.density), model.density, gas.density),
         xne=electrons,
-        xna=model.pressure / (BOLTZMANN * model.temperature) - electrons,
+        xna=model.pressure / thermal - electrons,
     )
 
 

@@ -73,6 +73,13 @@ def test_other_losses_learn_too(loss: str, grid: Grid) -> None:
     assert errors["mae"] < 0.4 * errors["mae_of_mean"]
 
 
+@pytest.mark.parametrize("network", ["payne-large", "species"])
+def test_a_few_pixels_a_step_suffice(network: str, grid: Grid) -> None:
+    own = config(steps=200, pixels=60, batch=48, learning_rate=1e-2)
+    errors = train(grid, config=own | {"network": network, "architecture": {"width": 24}}).card.held_out_error
+    assert errors["mae"] < 0.4 * errors["mae_of_mean"]
+
+
 def test_seed_decides(grid: Grid) -> None:
     first = train(grid, config=SMALL, seed=3)
     assert_same(first, train(grid, config=SMALL | {"seed": 3}))
@@ -270,6 +277,7 @@ def test_values_that_cannot_be_learned(grid: Grid, tmp_path: Path) -> None:
         ({"network": "payne", "config": {"architecture": {"hidden": [300]}}}, "give two widths"),
         ({"network": "payne", "config": {"architecture": {"hidden": [300, 0]}}}, "h2 = 0; give a positive whole"),
         ({"network": "species", "config": {"architecture": {"abundances": "fe"}}}, "give 'h'"),
+        ({"network": "convolutional", "config": {"training": {"pixels": 8}}}, "'convolutional' network needs whole"),
         ({"network": "payne", "config": {"training": {"minutes": 1e-4}}}, "leave no time to train"),
         ({"network": "payne", "config": {"stage": [{"grid": "a.h5"}]}}, "leave the grid out"),
     ],

@@ -34,6 +34,9 @@ class Training:
         Spectra per step.
     blocks
         Blocks of pixels per spectrum and step, drawn at random; a network with fewer uses all of them.
+    pixels
+        Pixels per step, drawn at random, the same for all its spectra, for a network whose last layer is all that
+        knows pixels; 0 for all of them. Steps cost less, and can have more spectra.
     loss
         On the flux: ``"mse"``, ``"l1"`` or ``"huber"``.
     optimiser
@@ -62,6 +65,7 @@ class Training:
     steps: int = 0
     batch: int = 64
     blocks: int = 64
+    pixels: int = 0
     loss: str = "mse"
     optimiser: str = "adamw"
     learning_rate: float = 2e-3
@@ -82,7 +86,7 @@ class Training:
         for what in ("batch", "blocks", "learning_rate", "clip", "checks"):
             if not getattr(self, what) > 0:
                 raise BayneError(f"{what} = {getattr(self, what)}; give a positive number")
-        for what in ("minutes", "steps", "weight_decay", "patience", "spectra", "error_rank"):
+        for what in ("minutes", "steps", "pixels", "weight_decay", "patience", "spectra", "error_rank"):
             if not getattr(self, what) >= 0:
                 raise BayneError(f"{what} = {getattr(self, what)}; give zero or more")
         for what in ("warm_up", "ema"):

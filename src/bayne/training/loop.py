@@ -65,6 +65,10 @@ class Spectra:
         weight = (layout >= 0).astype(np.float32)
         return cls(jnp.asarray(labels, jnp.float32), jnp.asarray(flux[:, np.maximum(layout, 0)]), jnp.asarray(weight))
 
+    def of_rows(self, rows: jax.Array) -> Spectra:
+        """Some of them."""
+        return Spectra(self.labels[rows], self.flux[rows], self.weight)
+
 
 jax.tree_util.register_dataclass(Spectra)
 
@@ -240,18 +244,25 @@ def _blocks(settings: Training, spectra: Spectra, key: jax.Array, rows: int) -> 
     return jax.random.randint(key, (rows, settings.blocks), 0, count)
 
 
-def _residual(
-    network: Trainable, params: Mapping[str, Any], spectra: Spectra, rows: jax.Array, blocks: jax.Array
-) -> jax.Array:
-    """(n, m, w) predicted minus given flux of spectra (n,), zero where an output predicts no pixel.
+def _residual(network: Trainable, params: Mapping[str, Any], spectra: Spectra, blocks: jax.Array) -> jax.Array:
+    """(n, m, w) predicted minus given flux, zero where an output predicts no pixel.
 
     The blocks are (m,), the same for all, or (n, m).
     """
-    labels, flux = spectra.labels[rows], spectra.flux[rows]
+    labels, flux = spectra.labels, spectra.flux
     if blocks.ndim == 1:
         return spectra.weight[blocks] * (network.each(params, labels, blocks) - flux[:, blocks])
     found = jax.vmap(partial(network.at, params))(labels, blocks)
-    return spectra.weight[blocks] * (found - flux[jnp.arange(len(rows))[:, None], blocks])
+    return spectra.weight[blocks] * (found - flux[jnp.arange(len(labels))[:, None], blocks])
+
+
+def _at_some(
+    network: Trainable, params: Mapping[str, Any], spectra: Spectra, pixels: jax.Array
+) -> tuple[dict[str, Any], Spectra]:
+    """A network of one block, and spectra, that have these pixels (m,) only."""
+    few = {k: v[..., pixels] if k in network.per_pixel else v for k, v in params.items()}
+    few["pixels"] = jnp.arange(len(pixels))[None]
+    return few, Spectra(spectra.labels, spectra.flux[..., pixels], spectra.weight[..., pixels])
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -285,11 +296,15 @@ def _advance(
         for_rows, for_blocks = jax.random.split(key)
         order = jax.random.permutation(jax.random.fold_in(for_rows, epoch), count)
         rows = jax.lax.dynamic_slice(order, (place * batch,), (batch,))
-        blocks = _blocks(settings, train, jax.random.fold_in(for_blocks, i), batch)
+        own = jax.random.fold_in(for_blocks, i)
+        blocks = _blocks(settings, train, own, batch)
+        pixels = jax.random.randint(own, (settings.pixels,), 0, train.flux.shape[-1])
 
         def objective(weights: Weights) -> jax.Array:
-            residual = _residual(network, {**fixed, **weights}, train, rows, blocks)
-            return _mean_loss(settings, residual, train, blocks) / unit
+            params, some = {**fixed, **weights}, train.of_rows(rows)
+            if settings.pixels:
+                params, some = _at_some(network, params, some, pixels)
+            return _mean_loss(settings, _residual(network, params, some, blocks), some, blocks) / unit
 
         loss, gradient = jax.value_and_grad(objective)(moving["weights"])
         change, state = rule.update(gradient, moving["optimiser"], moving["weights"])
@@ -318,7 +333,7 @@ def _check(
 
     def one(row: jax.Array) -> jax.Array:
         own = blocks if blocks.ndim == 1 else blocks[row][None]
-        return _residual(network, {**fixed, **weights}, validation, row[None], own)[0]
+        return _residual(network, {**fixed, **weights}, validation.of_rows(row[None]), own)[0]
 
     residual = jax.lax.map(one, jnp.arange(count), batch_size=16)
     return jnp.sum(jnp.abs(residual)) / _count(residual, validation, blocks)

@@ -213,6 +213,8 @@ def _gradient_descent(
     start = {name: np.asarray(params[name]) for name in trained}
     fixed = {name: np.asarray(value) for name, value in params.items() if name not in start}
     layout = network.layout(segments(grid.wavelength))
+    if training.pixels and (len(layout) > 1 or not network.per_pixel):
+        raise BayneError(f"pixels = {training.pixels}: a {network.name!r} network needs whole blocks; give blocks")
     run = Run(
         network=network,
         settings=training,

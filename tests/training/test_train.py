@@ -277,7 +277,7 @@ def test_values_that_cannot_be_learned(grid: Grid, tmp_path: Path) -> None:
         ({"network": "payne", "config": {"architecture": {"hidden": [300]}}}, "give two widths"),
         ({"network": "payne", "config": {"architecture": {"hidden": [300, 0]}}}, "h2 = 0; give a positive whole"),
         ({"network": "species", "config": {"architecture": {"abundances": "fe"}}}, "give 'h'"),
-        ({"network": "convolutional", "config": {"training": {"pixels": 8}}}, "'convolutional' network needs whole"),
+        ({"network": "convolutional", "config": {"training": {"pixels": 8}}}, "network learns at all pixels"),
         ({"network": "payne", "config": {"training": {"minutes": 1e-4}}}, "leave no time to train"),
         ({"network": "payne", "config": {"stage": [{"grid": "a.h5"}]}}, "leave the grid out"),
     ],

@@ -214,7 +214,7 @@ def _gradient_descent(
     fixed = {name: np.asarray(value) for name, value in params.items() if name not in start}
     layout = network.layout(segments(grid.wavelength))
     if training.pixels and (len(layout) > 1 or not network.per_pixel):
-        raise BayneError(f"pixels = {training.pixels}: a {network.name!r} network needs whole blocks; give blocks")
+        raise BayneError(f"pixels = {training.pixels}: a {network.name!r} network learns at all pixels; leave it out")
     run = Run(
         network=network,
         settings=training,

@@ -15,7 +15,7 @@ help:
 	@echo "make test         lint, types and tests"
 	@echo "make lint         ruff check and format, without changing files"
 	@echo "make types        mypy"
-	@echo "make train-default GRID=grid.h5 CORRECTED=corrected.h5   train the emulators of the package anew (40 minutes)"
+	@echo "make train-default GRID=grid.h5 CORRECTED=corrected.h5   train the emulators of the package anew (an hour)"
 	@echo "make docs         HTML documentation in docs/_build/html; warnings are errors"
 	@echo "make constraints  resolve all dependencies anew and write constraints.txt"
 	@echo "make clean        remove what these targets made"

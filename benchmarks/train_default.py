@@ -1,15 +1,17 @@
 """Train the emulators that come with the package and make the star of ``bayne demo``.
 
     bayne grid lte.toml --output lte.h5 --workers 8
-    python benchmarks/corrected_grid.py --grid galah_pysme_stagger.h5 --simple lte.h5 --config lte.toml \\
+    bayne grid lte_cool.toml --output lte_cool.h5 --workers 8
+    python benchmarks/corrected_grid.py --grid galah_pysme_stagger.h5 --simple lte.h5 lte_cool.h5 --config lte.toml \\
         --output corrected.h5
     python benchmarks/train_default.py --grid galah_pysme_stagger.h5 --corrected corrected.h5 [--output build/default]
 
-with ``benchmarks/lte.toml``. Each configuration in ``benchmarks/default/`` is trained (a finished one in ``--output``
-is taken as it is, an interrupted one goes on): on the careful grid, or where it has stages on the corrected one first.
-Then it is judged on the test rows of the careful grid and written into the package in half precision. The demo's star
-is a spectrum of the physical synthesis that the emulators were not trained on, made into an observation: HERMES pixels
-and resolution, a velocity, rotation, a continuum, noise. One arm keeps the demo short.
+with ``benchmarks/lte.toml``, which says how ``lte_cool.toml`` is made of it. Each configuration in
+``benchmarks/default/`` is trained (a finished one in ``--output`` is taken as it is, an interrupted one goes on): on
+the careful grid, or where it has stages on the corrected one first. Then it is judged on the test rows of the careful
+grid and written into the package in half precision. The demo's star is a spectrum of the physical synthesis that the
+emulators were not trained on, made into an observation: HERMES pixels and resolution, a velocity, rotation, a
+continuum, noise. One arm keeps the demo short.
 """
 
 from __future__ import annotations

@@ -20,9 +20,20 @@ from .networks import Params, register
 from .payne_large import dense
 from .trainable import Trainable, check_whole
 
-#: Molecules with lines in the optical spectra of cool stars, and the two elements whose abundances rule each:
-#: oxygen for C2 because CO takes the carbon that it can.
-MOLECULES = {"tio": ("ti", "o"), "c2": ("c", "o"), "cn": ("c", "n")}
+#: Molecules with lines in the optical spectra of cool stars, and their elements.
+MOLECULES = {"tio": ("ti", "o"), "c2": ("c",), "cn": ("c", "n")}
+
+#: Elements that bind each other: what CO leaves of them is one more number that rules their lines.
+CO = ("c", "o")
+
+#: Numbers that a species sees of its own at most: two abundances and a share that CO leaves.
+SEEN = 3
+
+#: ln of the solar ratio of oxygen to carbon (Asplund et al. 2009, ARA&A 47, 481), from which the network's departs.
+LN_O_C = float(np.log(10) * (8.69 - 8.43))
+
+#: Largest |ln| of the dissociation constant of CO over the number of solar carbon.
+LARGEST = 12.0
 
 #: Largest |ln| of a species' share: beyond, its lines are absent or the sum is theirs alone.
 LIMIT = 30.0
@@ -52,10 +63,12 @@ class SpeciesPayne(Trainable):
     blended lines add up; what departs from that is learned: the coefficients c_k come from dense layers of their
     own for each species, which see the atmosphere (all labels but single abundances, and [Fe/H]), the species' own
     abundances and a few numbers made of all labels (electrons, molecules that compete for an atom). An element
-    thus changes its own lines, and others only through those few numbers.
+    thus changes its own lines, and others only through those few numbers. Carbon and oxygen bind each other, in cool
+    stars all of the one that there is less of: N counts, and the layers see, what CO leaves (`left_by_co`).
 
     Arrays: ``level`` a and ``slope`` s (n, p), ``basis`` b (n, k, p); ``w_0``, ``w_1``, ``w_2``, ``skip`` and biases
-    ``b_0``, ``b_1``, ``b_2`` with one row per species; ``mix_0``, ``mix_bias``, ``mix_1``.
+    ``b_0``, ``b_1``, ``b_2`` with one row per species; ``mix_0``, ``mix_bias``, ``mix_1``; ``co``, ln of O / C of the
+    Sun and of the constant of CO, and how the latter goes with the atmosphere.
 
     Parameters
     ----------
@@ -77,7 +90,7 @@ class SpeciesPayne(Trainable):
     defaults = MappingProxyType(
         {"batch": 8, "learning_rate": 1e-2, "weight_decay": 1e-2, "loss": "huber", "patience": 0, "minutes": 40.0}
     )
-    derived = Trainable.derived | {"own", "atmosphere"}
+    derived = Trainable.derived | {"own", "counted", "pair", "atmosphere"}
     rank: int = 8
     width: int = 32
     shared: int = 4
@@ -97,7 +110,7 @@ class SpeciesPayne(Trainable):
     def initial(self, key: jax.Array, labels: tuple[str, ...], blocks: int, width: int) -> dict[str, jax.Array]:
         """See `dense`: all species absorb about the same share at every pixel, in proportion to their number."""
         keys = iter(jax.random.split(key, 8))
-        n, inputs = len(species(labels)), len(atmosphere(labels)) + 2 + self.shared
+        n, inputs = len(species(labels)), len(atmosphere(labels)) + SEEN + self.shared
         return {
             "level": 0.1 * jax.random.normal(next(keys), (n, width)) - jnp.log(n),
             "slope": jnp.ones((n, width)),
@@ -112,29 +125,37 @@ class SpeciesPayne(Trainable):
             "mix_0": 2 * dense(next(keys), len(labels), 32),
             "mix_bias": jnp.zeros(32),
             "mix_1": 0.3 * dense(next(keys), 32, self.shared),
+            "co": jnp.zeros(2 + len(atmosphere(labels))).at[0].set(LN_O_C),
         }
 
     def prepare(self, labels: tuple[str, ...], wavelength: FloatArray) -> dict[str, np.ndarray]:
         """See `Trainable`."""
-        own = np.zeros((len(species(labels)), 2, len(labels)), np.float32)
-        for row, parts in zip(own, species(labels).values(), strict=True):
-            for slot, part in enumerate(parts):
+        every = species(labels)
+        pair = [part for name in CO for part in every.get(name, ())]
+        pair = pair if len(pair) == len(CO) else []
+        own = np.zeros((len(every), SEEN, len(labels) + len(pair)), np.float32)
+        counted = np.zeros((len(every), len(labels) + len(pair)), np.float32)
+        for row, count, parts in zip(own, counted, every.values(), strict=True):
+            shares = [len(labels) + i for i, part in enumerate(pair) if part in parts]
+            for slot, part in enumerate((*parts, *shares)):
                 row[slot, part] = 1.0
-        return {"own": own, "atmosphere": atmosphere(labels)}
+            count[[*parts, *shares]] = 1 / max(len(parts), 1)
+        return {"own": own, "counted": counted, "pair": np.array(pair, int), "atmosphere": atmosphere(labels)}
 
     def coefficients(self, params: Params, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         """c (n, k) and ln N (n,) of every species for one scaled label vector (l,)."""
         dex = (x * (params["x_max"] - params["x_min"])).astype(jnp.float32)
         x = 2 * x
+        shares = _shares(params, x, dex)
         mix = matmul(jnp.tanh(matmul(x, params["mix_0"]) + params["mix_bias"]), params["mix_1"])
-        n = len(params["own"])
+        n, own = len(params["own"]), jnp.concatenate([x, shares])
         everywhere = jnp.concatenate([x[params["atmosphere"]], mix])
-        seen = jnp.concatenate([jnp.broadcast_to(everywhere, (n, everywhere.size)), matmul(params["own"], x)], -1)
+        seen = jnp.concatenate([jnp.broadcast_to(everywhere, (n, everywhere.size)), matmul(params["own"], own)], -1)
         h = seen[:, None]
         for i in range(2):
             h = jax.nn.silu(matmul(h, params[f"w_{i}"]) + params[f"b_{i}"])
         c = matmul(h, params["w_2"]) + params["b_2"] + matmul(seen[:, None], params["skip"])
-        number = jnp.log(10.0) * matmul(params["own"], dex).sum(-1) / jnp.maximum(params["own"].sum((1, 2)), 1)
+        number = jnp.log(10.0) * matmul(params["counted"], jnp.concatenate([dex, shares]))
         return c[:, 0], number
 
     def depths(self, params: Params, c: jax.Array, number: jax.Array) -> jax.Array:
@@ -178,6 +199,28 @@ class SpeciesPayne(Trainable):
 
     def _coefficients_at(self, params: Params, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
         return self.coefficients(params, unit_box(labels, params["matrix"], params["x_min"], params["x_max"]))
+
+
+def _shares(params: Params, x: jax.Array, dex: jax.Array) -> jax.Array:
+    """(2,) log10 of the shares of carbon and oxygen that CO leaves; (0,) where one of them is no label."""
+    if not params["pair"].size:
+        return jnp.zeros(0, jnp.float32)
+    middle = 0.5 * (params["x_max"] + params["x_min"]).astype(jnp.float32)
+    c, o = jnp.log(10.0) * (dex + middle)[params["pair"]]
+    constant = params["co"][1] + matmul(params["co"][2:], x[params["atmosphere"]])
+    shares = left_by_co(c, o + params["co"][0], jnp.clip(constant, -LARGEST, LARGEST))
+    return jnp.stack(shares) / jnp.log(10.0)
+
+
+def left_by_co(ln_c: jax.Array, ln_o: jax.Array, ln_constant: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """ln of the shares of carbon and of oxygen that are free, where n_C n_O = constant * n_CO (law of mass action)."""
+    c, o, constant = jnp.exp(ln_c), jnp.exp(ln_o), jnp.exp(ln_constant)
+    root = jnp.sqrt((c - o) ** 2 + constant**2 + 2 * constant * (c + o))
+    bound = 2 * c * o / (c + o + constant + root)
+    more = jnp.maximum(c, o)
+    free = more - bound
+    of_more, of_less = jnp.log(free / more), -jnp.log1p(free / constant)
+    return jnp.where(c > o, of_more, of_less), jnp.where(c > o, of_less, of_more)
 
 
 def atmosphere(labels: tuple[str, ...]) -> np.ndarray:

@@ -139,3 +139,28 @@ def test_all_devices_of_the_machine_take_part():
 def test_numbers_come_as_arrays_of_the_callers(calls):
     """Host arrays are as good as those of JAX."""
     assert [v.tolist() for _, v in in_lockstep([partial(halved, np.arange(3.0))], WIDTH)] == [[0.0, 0.5, 1.0]]
+
+
+def test_what_cannot_be_computed_together_is_computed_alone(monkeypatch, caplog):
+    """Out of memory: three at a time are too many, and the star that is too much alone fails by itself."""
+    real = module._together
+
+    def short_of_memory(course, side_by_side):
+        def run(shared, own):
+            if len(own[0]) > 1 or float(own[0][0]) == 5.0:
+                raise MemoryError("out of memory")
+            return real(course, side_by_side)(shared, own)
+
+        return run
+
+    monkeypatch.setattr(module, "_together", short_of_memory)
+
+    def task(x):
+        try:
+            return float(halved(jnp.float32(x)))
+        except MemoryError as error:
+            return str(error)
+
+    found = dict(in_lockstep([partial(task, x) for x in (3.0, 5.0, 7.0, 9.0)], WIDTH))
+    assert found == {0: 1.5, 1: "out of memory", 2: 3.5, 3: 4.5}
+    assert "each is tried alone" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 
@@ -13,6 +14,12 @@ VELOCITIES = ("rv", "vsini", "vmac")
 #: Greatest vsini and vmac (km/s) that a fit considers unless a prior says otherwise. 120 km/s of rotation
 #: leaves a metal line about 1% deep at most; beyond, abundances cannot be measured.
 MAX_BROADENING = {"vsini": 120.0, "vmac": 30.0}
+
+#: Values that any star can have, in the units of the labels; abundances have those of ``fe_h``.
+POSSIBLE = {
+    "teff": (500.0, 200_000.0), "logg": (-2.0, 9.5), "fe_h": (-8.0, 5.0), "vmic": (0.0, 50.0), "rv": (-990.0, 990.0),
+    "vsini": (0.0, 900.0), "vmac": (0.0, 900.0), "lsf_scale": (0.0, 9.0),
+}  # fmt: skip
 
 _UNITS = {"teff": "K", "logg": "dex", "fe_h": "dex", "vmic": "km/s", "rv": "km/s", "vsini": "km/s", "vmac": "km/s"}
 _PRETTY = {
@@ -33,6 +40,11 @@ def unit(name: str) -> str:
     if name in _UNITS:
         return _UNITS[name]
     return "dex" if _ABUNDANCE.match(name) else ""
+
+
+def possible(name: str) -> tuple[float, float]:
+    """Least and greatest value that a label of any star can have; infinite for a name that is not known."""
+    return POSSIBLE.get("fe_h" if _ABUNDANCE.match(name) else name, (-math.inf, math.inf))
 
 
 def pretty(name: str) -> str:

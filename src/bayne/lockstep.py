@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
@@ -21,6 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .precision import double
+
+log = logging.getLogger("bayne")
 
 T = TypeVar("T")
 
@@ -128,12 +132,13 @@ class _Task(Generic[T]):
         self._stood.acquire()
 
 
-def in_lockstep(functions: Iterable[Callable[[], T]], width: int) -> Iterator[tuple[int, T]]:
+def in_lockstep(functions: Iterable[Callable[[], T]], width: int) -> Generator[tuple[int, T], None, None]:
     """Call functions without arguments, `width` of them at a time on each local device; yields place and result of each
     as it ends.
 
     What a `lockstep` function gives to one of them does not depend on who else asks: it is always computed for `width`
-    tasks, copies of the first where there are fewer. What one of them raises ends them all.
+    tasks, copies of the first where there are fewer. Where that fails, for want of memory or at one of them, each of
+    them is computed alone, and what fails then is raised in its own task. What a task raises ends them all.
     """
     queue, crew, devices = enumerate(functions), dict[int, _Task[T]](), jax.local_devices()
     with ThreadPoolExecutor(width * len(devices)) as pool:
@@ -165,20 +170,58 @@ def _advance(crew: Sequence[_Task[Any]], width: int) -> None:
             continue
         key, _ = Counter(request.key for _, request in waiting).most_common(1)[0]
         group = [(task, request) for task, request in waiting if request.key == key]
-        first = group[0][1]
-        rows = [request.own for _, request in group] + [first.own] * (width - len(group))
-        with jax.default_device(device):  # which computes while the next is given its share
-            own = [jnp.stack(values) for values in zip(*rows, strict=True)]
-            answers = _together(first.course, _side_by_side(first, device, width))(first.shared, own)
-            computed += [(task, jax.tree.map(lambda v, i=i: v[i], answers)) for i, (task, _) in enumerate(group)]
-    for task, answer in computed:
+        # a device computes while the next is given its share
+        computed.append((device, group, _begun(partial(_compute, [request for _, request in group], device, width))))
+    for device, group, begun in computed:
+        answers = None if begun is None else _begun(partial(_each, begun, len(group), device))
+        if answers is None:
+            for task, request in group:
+                _alone(task, request, device)
+        else:
+            for (task, _), answer in zip(group, answers, strict=True):
+                task.tell(answer)
+
+
+def _begun(compute: Callable[[], Any]) -> Any:
+    """What is computed for several tasks, or None where that fails; the error is told to the log."""
+    try:
+        return compute()
+    except Exception:
+        log.warning("stars could not be computed together: each is tried alone", exc_info=True)
+        return None
+
+
+def _each(answers: Any, number: int, device: jax.Device) -> list[Any]:
+    """The answers of each task, when they are there."""
+    with jax.default_device(device):
+        each = [jax.tree.map(lambda v, i=i: v[i], answers) for i in range(number)]
+    return list(jax.block_until_ready(each))  # type: ignore[no-untyped-call]
+
+
+def _compute(group: Sequence[_Request], device: jax.Device, width: int) -> Any:
+    """Start to compute what is asked, as for `width` tasks."""
+    first = group[0]
+    rows = [request.own for request in group] + [first.own] * (width - len(group))
+    with jax.default_device(device):
+        own = [jnp.stack(values) for values in zip(*rows, strict=True)]
+        return _together(first.course, _side_by_side(first, device, width))(first.shared, own)
+
+
+def _alone(task: _Task[Any], request: _Request, device: jax.Device) -> None:
+    """Compute what one task asks, and let it go on with the answer or with the error."""
+    try:
+        (answer,) = _each(_compute([request], device, 1), 1, device)
+    except Exception as error:
+        log.warning("a star could not be computed alone", exc_info=True)
+        task.tell(None, error)
+    else:
         task.tell(answer)
 
 
 @functools.lru_cache(maxsize=256)
 def _together(course: Callable[..., Any], side_by_side: int) -> Callable[[Sequence[Any], Sequence[Any]], Any]:
     """The compiled function of many stars, some at a time."""
-    return jax.jit(lambda shared, own: jax.lax.map(functools.partial(course, shared), own, batch_size=side_by_side))
+    return jax.jit(lambda shared, own: jax.lax.map(partial(course, shared), own, batch_size=side_by_side))
 
 
 def _side_by_side(request: _Request, device: jax.Device, width: int) -> int:

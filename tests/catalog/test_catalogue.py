@@ -72,6 +72,22 @@ def test_masked_values_are_none(tmp_path):
     assert (last.options, last.priors) == ({"row": 2}, {"logg": (4.0, 0.1)})
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_nines_that_no_star_can_have_are_missing_and_counted(tmp_path, caplog, kind):
+    columns = {
+        "spectrum_id": ["a", "b", "c", "d"], "path": ["a", "b", "c", "d"],
+        "teff_prior": np.array([-9999, 9999, 999999, 5000], kind), "teff_prior_error": np.full(4, 100.0, kind),
+        "fe_h_prior": np.array([99.99, -9.99, -0.99, 0.9], kind), "fe_h_prior_error": np.full(4, 0.1, kind),
+        "rv_start": np.array([-999.9, 99.9, 9999, 0.0], kind),
+    }  # fmt: skip
+    Table(columns).write(tmp_path / "stars.fits")
+    found = read_catalogue(tmp_path / "stars.fits")
+    assert [sorted(entry.priors) for entry in found] == [[], ["teff"], ["fe_h"], ["fe_h", "teff"]]
+    assert [sorted(entry.start) for entry in found] == [[], ["rv"], [], ["rv"]]
+    for words in ("2 values of teff_prior ", "2 values of fe_h_prior ", "2 values of rv_start "):
+        assert words in caplog.text
+
+
 def test_a_pattern_makes_paths_of_columns(table, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     entries = read_catalogue(table, "spectra/{star_id}/{row:04d}-{spectrum_id}.fits")

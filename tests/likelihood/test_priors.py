@@ -1,11 +1,13 @@
 """Priors: cut to the domain, and refused in words when they cannot be meant."""
 
+import json
+
 import numpy as np
 import numpyro.distributions as dist
 import pytest
 
 from bayne.errors import BayneError
-from bayne.likelihood.priors import make_prior
+from bayne.likelihood.priors import described, make_prior
 
 NO_WALLS = (np.zeros((0, 2)), np.zeros(0))
 LOW, HIGH = np.array([4000.0, 1.0]), np.array([7000.0, 5.0])
@@ -59,3 +61,21 @@ def test_walls_push_back_into_the_hull():
 def test_impossible_priors_are_refused_in_words(given, words):
     with pytest.raises(BayneError, match=words):
         build(**given)
+
+
+def test_priors_are_told_apart_by_all_their_parameters():
+    """What two runs with other priors write into their manifests differs, and JSON can have it."""
+    exp, affine = dist.transforms.ExpTransform(), dist.transforms.AffineTransform
+    priors = [
+        (5000.0, 100.0), (5000.0, 101.0), dist.Normal(5000.0, 100.0), dist.Uniform(1.0, 2.0), dist.HalfNormal(2.0),
+        *(dist.TruncatedNormal(5000.0, sd, low=low, high=6000.0) for sd in (100.0, 200.0) for low in (4000.0, 4500.0)),
+        *(dist.TruncatedCauchy(0.0, scale, low=0.0) for scale in (1.0, 2.0)),
+        *(dist.TransformedDistribution(dist.Normal(0.0, sd), [affine(5.0, scale), exp]) for sd in (1.0, 2.0)
+          for scale in (2.0, 3.0)),
+    ]  # fmt: skip
+    texts = [json.dumps(described(prior)) for prior in priors]
+    assert len(set(texts)) == len(priors)
+    assert json.dumps(described(dist.TruncatedNormal(5000.0, 100.0, low=4000.0, high=6000.0))) in texts
+    assert "object at" not in "".join(texts)
+    found = described(dist.TruncatedNormal(5000.0, 100.0, low=4000.0, high=6000.0))
+    assert found["base_dist"] == {"distribution": "Normal", "loc": 5000.0, "scale": 100.0}

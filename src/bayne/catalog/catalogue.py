@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
+import logging
 import string
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,9 @@ from astropy.io.fits import VerifyError
 from astropy.table import Table
 
 from ..errors import BayneError, ReadError, did_you_mean
+from ..labels import possible
+
+log = logging.getLogger("bayne")
 
 #: Columns that say which of the spectra of a file.
 WHICH = ("row", "hdu", "targetid", "visit")
@@ -148,7 +152,8 @@ def read_catalogue(catalogue: str | Path, spectra: str | None = None) -> Catalog
         FITS, Parquet or ECSV table with one row per spectrum: ``spectrum_id`` (unique), ``star_id`` (common to the
         visits of a star; optional), ``path`` (from the folder of the table), ``row``, ``hdu``, ``targetid`` or
         ``visit`` where a file has several spectra, Gaussian priors ``<label>_prior`` with ``<label>_prior_error``, and
-        starts ``<label>_start``; one that is NaN or masked is none. Or a folder or a glob pattern: one spectrum per
+        starts ``<label>_start``; one that is NaN or masked is none, nor is one of nines only, such as -9999 or 99.99,
+        that no star can have (they are counted in the log). Or a folder or a glob pattern: one spectrum per
         file, called as the file.
     spectra
         Pattern of the paths in the columns of the table, such as ``"spectra/{field}/{spectrum_id}.fits"``, from the
@@ -244,10 +249,19 @@ def _texts(values: list[Any], name: str, path: Path) -> list[str]:
 
 
 def _numbers(values: list[Any], name: str, path: Path) -> pa.Array:
+    """Numbers of a prior's or start's column, NaN where there is none or where a survey wrote -9999 or the like."""
     try:
-        return pa.array([np.nan if value is None else float(value) for value in values], pa.float64())
+        found = [np.nan if value is None else float(value) for value in values]
     except (TypeError, ValueError) as error:
         raise ReadError(f"{path}: column {name!r} should hold numbers ({error})") from None
+    low, high = possible(name.removesuffix("_error").removesuffix(PRIOR).removesuffix(START))
+    if name.endswith(ERROR):
+        low, high = 0.0, high - low
+    # FITS tables hold 99.99 as 99.98999786
+    missing = [not low <= value <= high and set(f"{abs(value):.6g}") <= {"9", "."} for value in found]
+    if any(missing):
+        log.warning("%s: %d values of %s are -9999 or the like: taken as missing", path, sum(missing), name)
+    return pa.array(np.where(missing, np.nan, found), pa.float64())
 
 
 def _filled(pattern: str, need: Any) -> list[str]:

@@ -15,6 +15,7 @@ import numpy as np
 from ..emulators import Emulator
 from ..errors import BayneError, ReadError
 from ..inference.prepare import Settings
+from ..likelihood import described
 from .catalogue import Catalogue
 from .columns import Layout
 
@@ -40,6 +41,7 @@ def manifest(
     """All that the results of a run depend on, and when and where it was begun."""
     layout = Layout.of(emulator, settings)
     configuration = {name: value for name, value in vars(settings).items() if name not in ("mask", "seed")}
+    configuration["priors"] = {label: described(prior) for label, prior in settings.priors.items()}
     content = {
         "format": FORMAT,
         "number": len(catalogue),
@@ -59,11 +61,9 @@ def manifest(
 
 
 def _json(value: Any) -> Any:
-    """Instruments, distributions and numbers of NumPy as JSON has them."""
+    """Instruments and numbers of NumPy as JSON has them."""
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
-    if hasattr(value, "arg_constraints"):
-        return {type(value).__name__: {name: float(getattr(value, name)) for name in value.arg_constraints}}
     return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)
 
 

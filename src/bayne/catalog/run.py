@@ -8,7 +8,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -19,7 +19,7 @@ from ..emulators import Emulator, load_emulator
 from ..errors import BayneError, ReadError, did_you_mean
 from ..flags import Flag
 from ..inference import FitResult
-from ..inference.batch import bound_settings
+from ..inference.batch import attempt, bound_settings
 from ..inference.fit import fit, together
 from ..inference.prepare import Settings, check_arguments
 from ..inference.teacher import affordable
@@ -52,6 +52,7 @@ def fit_catalog(
     overwrite: bool = False,
     keep_spectra: bool = False,
     reading: Mapping[str, Any] = {},
+    debug: bool = False,
     seed: int = 0,
     tell: Tell = lambda done, text: None,
     **options: Any,
@@ -60,7 +61,8 @@ def fit_catalog(
 
     A star's result is that of `fit_star`. Results are written in blocks of stars, by rename, into a folder: a run that
     was killed goes on without a star lost or doubled. While a block is computed, the next one is read and the one
-    before written. A spectrum that cannot be read or fitted has a row that says so. `merge` makes one table of them.
+    before written. A spectrum that cannot be read or fitted, for whatever reason, has a row that says so. `merge` makes
+    one table of them.
 
     Parameters
     ----------
@@ -92,6 +94,8 @@ def fit_catalog(
         Write the whole result of each star as well (HDF5): draws, spectra, models.
     reading
         Options of `read_spectrum` for all spectra.
+    debug
+        Raise unexpected errors instead of giving the star a row; their tracebacks are logged otherwise.
     tell
         Called with the share that is done and a line of progress.
 
@@ -118,7 +122,7 @@ def fit_catalog(
     priors, start = dict.fromkeys(entries.priors), dict.fromkeys(entries.starts, 0.0)
     check_arguments(replace(settings, priors=settings.priors | priors, start=settings.start | start), network)
     new = manifest(entries, network, settings, reading=reading, keep_spectra=keep_spectra, block=block)
-    work, folder = Work(network, settings, dict(reading)), Path(output)
+    work, folder = Work(network, settings, dict(reading), debug), Path(output)
     try:
         with nullcontext(fit_blocks) if scheduler is None else _workers(scheduler) as do:
             store = begin(folder, entries, new, resume=resume, overwrite=overwrite, shared=shard[1] > 1)
@@ -160,22 +164,25 @@ class Work:
         Of all stars; each adds its own priors and starts.
     reading
         Options of `read_spectrum`.
+    debug
+        Raise unexpected errors of a star.
+    distilled
+        By instrument, where the emulator is too costly.
     """
 
     emulator: Emulator
     settings: Settings
     reading: dict[str, Any]
+    debug: bool = False
     distilled: dict[str, Emulator] = field(default_factory=dict)
 
     def read(self, entries: Sequence[Entry]) -> tuple[list[Spectrum | str], float]:
         """Spectra, or why they cannot be read, and the seconds taken."""
-        clock, found = time.perf_counter(), list[Spectrum | str]()
-        for entry in entries:
-            try:
-                with _naming(entry.spectrum_id):
-                    found.append(read_spectrum(entry.path, **(self.reading | entry.options)))
-            except ReadError as error:
-                found.append(str(error))
+        clock = time.perf_counter()
+        found = [
+            attempt(partial(read_spectrum, entry.path, **(self.reading | entry.options)), entry.spectrum_id, self.debug)
+            for entry in entries
+        ]
         return found, time.perf_counter() - clock
 
     def call(self, entry: Entry, spectrum: Spectrum | str) -> Call:
@@ -184,31 +191,18 @@ class Work:
             return lambda: spectrum
         own = self.settings
         settings = replace(own, priors=own.priors | entry.priors, start=own.start | entry.start)
-        name = spectrum.instrument
-        try:
-            if name not in self.distilled:
-                self.distilled[name] = affordable(self.emulator, self.settings, name)
-        except BayneError as error:
-            return partial(str, error)
-        return partial(_fit, spectrum, self.distilled[name], settings, entry.spectrum_id)
+        name = entry.spectrum_id
+        # here and not in the call: where many stars are fitted side by side, one distils for all
+        network = attempt(partial(self._network, spectrum.instrument), name, self.debug)
+        if isinstance(network, str):
+            return lambda: network
+        return partial(attempt, partial(fit, spectrum, network, settings, name), name, self.debug)
 
-
-def _fit(spectrum: Spectrum, emulator: Emulator, settings: Settings, name: str) -> FitResult | str:
-    try:
-        with _naming(name):
-            return fit(spectrum, emulator, settings, name)
-    except BayneError as error:
-        return str(error)
-
-
-@contextmanager
-def _naming(name: str) -> Iterator[None]:
-    """Defects say at which star they show."""
-    try:
-        yield
-    except Exception as error:
-        error.add_note(f"at {name!r}")
-        raise
+    def _network(self, instrument: str) -> Emulator:
+        """The emulator, or what is distilled from it for an instrument."""
+        if instrument not in self.distilled:
+            self.distilled[instrument] = affordable(self.emulator, self.settings, instrument)
+        return self.distilled[instrument]
 
 
 @dataclass(frozen=True)

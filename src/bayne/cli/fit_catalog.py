@@ -84,6 +84,7 @@ def fit_catalog(
     continuum: Continuum = None,
     no_jitter: NoJitter = False,
     no_emulator_error: NoEmulatorError = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Stop at an unexpected error, with its traceback.")] = False,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     log_level: Level = None,
@@ -110,7 +111,7 @@ def fit_catalog(
         folder = work(
             catalogue, load_emulator(emulator, card), output, spectra=spectra, method=method.value, block=block,
             shard=part, scheduler=scheduler, resume=resume, overwrite=overwrite, keep_spectra=keep_spectra,
-            reading=options, seed=seed, tell=tell, **settings,
+            reading=options, debug=debug, seed=seed, tell=tell, **settings,
         )  # fmt: skip
     status = json.loads(status_path(folder, part).read_text(encoding="utf-8"))
     bad = ", ".join(f"{count} {name}" for name, count in status["failures"].items())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from astropy.table import Table
@@ -14,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from ..emulators import Emulator
-from ..errors import BayneError
+from ..errors import BayneError, did_you_mean
 from ..flags import Flag
 from ..labels import over_hydrogen, unit
 from ..spectrum import Spectrum
@@ -22,6 +24,10 @@ from .fit import fit, fit_star, together
 from .prepare import Settings, check_arguments
 from .result import FitResult
 from .teacher import affordable
+
+log = logging.getLogger("bayne")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,13 +77,16 @@ class BatchResult:
         return head | numbers | told | {"message": " ".join((*result.flags.sentences(), *result.messages))}
 
 
-def fit_batch(spectra: Sequence[Any], emulator: Emulator, *, method: str = "fast", **options: Any) -> BatchResult:
+def fit_batch(
+    spectra: Sequence[Any], emulator: Emulator, *, method: str = "fast", debug: bool = False, **options: Any
+) -> BatchResult:
     """Posteriors of many spectra of one instrument.
 
-    A star's result is that of `fit_star`, bit for bit, whatever is beside it. A CPU fits one star after the other,
-    through the same compiled functions. Accelerators fit many in lock step, all that the machine has: each function is
-    computed for those that are to have it next, some at a time where memory is short, always for the same number of
-    stars. A star that fails has a row that says so, the others are not touched.
+    A star's result does not depend on the stars beside it, bit for bit. A CPU fits one star after the other, exactly as
+    `fit_star` does. Accelerators fit many in lock step, all that the machine has: each function is computed for those
+    that are to have it next, some at a time where memory is short, always for the same number of stars; rounding then
+    differs from that of `fit_star`. A star that fails, for whatever reason, has a row that says so and the flag FAILED;
+    the others are not touched.
 
     Parameters
     ----------
@@ -87,6 +96,8 @@ def fit_batch(spectra: Sequence[Any], emulator: Emulator, *, method: str = "fast
         From `load_emulator`.
     method, options
         See `fit_star`; ``id`` and ``mask`` belong to one star and are not taken here.
+    debug
+        Raise unexpected errors instead of giving the star a row; their tracebacks are logged otherwise.
 
     Returns
     -------
@@ -102,15 +113,18 @@ def fit_batch(spectra: Sequence[Any], emulator: Emulator, *, method: str = "fast
         raise BayneError("no spectra to fit")
     settings = bound_settings(method, options)
     check_arguments(settings, emulator)
-    ids = [getattr(spectrum, "id", f"spectrum-{i}") for i, spectrum in enumerate(spectra)]
-    twice = sorted({name for name in ids if ids.count(name) > 1})
+    ids = [identity(spectrum) or f"spectrum-{i}" for i, spectrum in enumerate(spectra)]
+    twice = sorted(name for name, count in Counter(ids).items() if count > 1)
     if twice:
         raise BayneError(
             f"identities must differ, they seed the randomness: {', '.join(twice[:5])} come more than once"
         )
     instrument = next((s.instrument for s in spectra if isinstance(s, Spectrum) and s.instrument), "")
     emulator = affordable(emulator, settings, instrument)
-    calls = (partial(_one, *star, emulator, settings, instrument) for star in zip(spectra, ids, strict=True))
+    calls = (
+        partial(attempt, partial(_one, *star, emulator, settings, instrument), star[1], debug)
+        for star in zip(spectra, ids, strict=True)
+    )
     console = Console(stderr=True)
     hidden = not console.is_terminal
     done = track(together(calls, method), "fitting", total=len(ids), console=console, disable=hidden, transient=True)
@@ -129,17 +143,53 @@ def bound_settings(method: str, options: Mapping[str, Any]) -> Settings:
     for name in ("id", "mask"):
         if name in options:
             raise BayneError(f"{name} belongs to one star, not to many: a Spectrum has its own")
+    known = [field.name for field in fields(Settings) if field.name not in ("method", "mask")]
+    for name in options:
+        if name not in known:
+            raise BayneError(f"no option {name!r}. {did_you_mean(name, known)}")
     bound = inspect.signature(fit_star).bind(None, None, method=method, **options)
     bound.apply_defaults()
     return Settings(**{field.name: bound.arguments[field.name] for field in fields(Settings)})
 
 
-def _one(spectrum: Any, name: str, emulator: Emulator, settings: Settings, instrument: str) -> FitResult | str:
-    """Result of one star, or why there is none."""
-    own = getattr(spectrum, "instrument", "")
-    if own and instrument and own != instrument:
-        return f"The spectrum is of instrument {own!r}, this batch of {instrument!r}: fit it in a batch of its own."
+def identity(spectrum: Any) -> str:
+    """The ``id`` of a `Spectrum`, or that of ``meta`` of a specutils object (a list: of its first); else ""."""
+    if isinstance(spectrum, Spectrum):
+        return spectrum.id
+    first = spectrum[0] if isinstance(spectrum, list) and spectrum else spectrum
+    meta = getattr(first, "meta", None) or {}
+    return str(meta.get("id") or "").strip()
+
+
+def attempt(call: Callable[[], T], name: str, debug: bool) -> T | str:
+    """What is done for one star, or why it failed, in a sentence: no error of one star may end a survey.
+
+    Parameters
+    ----------
+    call
+        Reads or fits the star.
+    name
+        Identity of the spectrum, for the log.
+    debug
+        Raise what is unexpected.
+    """
     try:
-        return fit(spectrum, emulator, settings, name)
+        return call()
     except BayneError as error:
         return str(error)
+    except Exception as error:
+        if debug:
+            error.add_note(f"at {name!r}")
+            raise
+        log.exception("%s: unexpected error", name)
+        return f"Unexpected error, traceback in the log: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def _one(spectrum: Any, name: str, emulator: Emulator, settings: Settings, instrument: str) -> FitResult:
+    """Result of one star, which must be of the batch's instrument."""
+    own = getattr(spectrum, "instrument", "")
+    if own and instrument and own != instrument:
+        raise BayneError(
+            f"The spectrum is of instrument {own!r}, this batch of {instrument!r}: fit it in a batch of its own."
+        )
+    return fit(spectrum, emulator, settings, name)

@@ -49,6 +49,12 @@ class LeastSquares:
     message: str = ""
 
 
+def failed(message: str, clock: float | None = None) -> LeastSquares:
+    """No answer and why, of a fit that began at a reading of `time.perf_counter`."""
+    seconds = 0.0 if clock is None else time.perf_counter() - clock
+    return LeastSquares((), np.zeros(0), np.zeros(0), np.nan, seconds, message)
+
+
 @double
 def least_squares(spectrum: Any, emulator: Emulator, settings: Settings) -> LeastSquares:
     """Fit a spectrum as The Payne does (Ting et al. 2019, ApJ 879, 69): `scipy.optimize.curve_fit`.
@@ -63,14 +69,10 @@ def least_squares(spectrum: Any, emulator: Emulator, settings: Settings) -> Leas
         As for `fit_star`; ``method`` plays no role.
     """
     clock = time.perf_counter()
-
-    def failed(message: str) -> LeastSquares:
-        return LeastSquares((), np.zeros(0), np.zeros(0), np.nan, time.perf_counter() - clock, message)
-
     ready, verdict = prepare(spectrum, emulator, settings, None)
     met = meeting(ready.spectrum, emulator)
     if verdict.flags.bad or not met.any():
-        return failed(" ".join(verdict.messages) or "no pixel within the emulator's wavelengths")
+        return failed(" ".join(verdict.messages) or "no pixel within the emulator's wavelengths", clock)
     emulator = emulator.cut(met)
     start = start_of(ready.spectrum, emulator, ready.pilot, settings, ready.bary)
     problem = build(
@@ -79,7 +81,7 @@ def least_squares(spectrum: Any, emulator: Emulator, settings: Settings) -> Leas
     )  # fmt: skip
     used = problem.plan.used
     if used.sum() <= len(problem.static.names):
-        return failed(f"{used.sum()} pixels for {len(problem.static.names)} parameters")
+        return failed(f"{used.sum()} pixels for {len(problem.static.names)} parameters", clock)
     lower, width = np.asarray(problem.prior.lower), np.asarray(problem.prior.upper - problem.prior.lower)
     model = jax.jit(partial(predict, problem.static))
 
@@ -94,7 +96,7 @@ def least_squares(spectrum: Any, emulator: Emulator, settings: Settings) -> Leas
             flux, None, data, 1 + (guess - lower) / width, sigma, absolute_sigma=True, bounds=(1, 2), diff_step=STEP
         )
     except RuntimeError as error:
-        return failed(str(error))
+        return failed(str(error), clock)
     chi2 = float(np.sum(((data - flux(None, *scaled)) / sigma) ** 2) / (data.size - scaled.size))
     std = width * np.sqrt(np.diag(covariance))
     spent = time.perf_counter() - clock

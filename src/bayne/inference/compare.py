@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from ..emulators import Emulator
 from ..errors import BayneError
 from ..labels import check_known, unit
 from ..spectrum import FloatArray
-from .batch import BatchResult, bound_settings, fit_batch
-from .classic import least_squares
+from .batch import BatchResult, attempt, bound_settings, fit_batch, identity
+from .classic import failed, least_squares
 from .prepare import Settings
 
 #: Median absolute deviation to standard deviation, for a Gaussian.
@@ -229,7 +230,10 @@ def _of_batch(batch: BatchResult, labels: tuple[str, ...]) -> Answers:
 
 
 def _classical(spectra: Sequence[Any], emulator: Emulator, settings: Settings, labels: tuple[str, ...]) -> Answers:
-    found = [least_squares(spectrum, emulator, replace(settings, priors={})) for spectrum in spectra]
+    bare, found = replace(settings, priors={}), []
+    for i, spectrum in enumerate(spectra):
+        fit = attempt(partial(least_squares, spectrum, emulator, bare), identity(spectrum) or f"spectrum-{i}", False)
+        found.append(failed(fit) if isinstance(fit, str) else fit)
     value, std = (np.full((len(found), len(labels)), np.nan) for _ in range(2))
     for star, fit in enumerate(found):
         for i, name in enumerate(labels):

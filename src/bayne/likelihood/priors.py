@@ -125,6 +125,20 @@ def reach(name: str, prior: Any) -> tuple[float, float]:
     return _box(name, prior, -np.inf, np.inf)
 
 
+def described(prior: Any) -> Any:
+    """A prior as `make_prior` takes it, as plain values for JSON: its type and parameters, and those of its parts."""
+    if isinstance(prior, dist.Distribution):
+        fields = sorted(set(type(prior).gather_pytree_data_fields()) - {"_support"})
+        return {"distribution": type(prior).__name__} | {f.strip("_"): described(getattr(prior, f)) for f in fields}
+    if isinstance(prior, dist.transforms.Transform):
+        values, (fields, _) = prior.tree_flatten()
+        found = {f: described(value) for f, value in zip(fields, values, strict=True) if f != "_domain"}
+        return {"transform": type(prior).__name__} | found
+    if isinstance(prior, tuple | list):
+        return [described(value) for value in prior]
+    return np.asarray(prior).tolist() if isinstance(prior, np.generic | np.ndarray | jax.Array) else prior
+
+
 def _gaussian(name: str, prior: Any) -> dist.Normal:
     try:
         mean, sd = (float(v) for v in prior)

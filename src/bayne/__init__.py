@@ -13,16 +13,21 @@ _HOMES = {
     "BayneError": "errors",
     "ReadError": "errors",
     "Spectrum": "spectrum",
+    "Arm": "spectrum",
+    "GaussianLSF": "spectrum",
     "Instrument": "instrument",
     "load_instrument": "instrument",
     "read_spectrum": "surveys",
+    "Emulator": "emulators",
     "load_emulator": "emulators",
+    "save_emulator": "emulators",
     "fit_star": "inference",
     "fit_batch": "inference",
     "fit_catalog": "catalog",
     "merge": "catalog",
     "validate": "catalog",
     "compare": "inference",
+    "Bounds": "information",
     "cramer_rao": "information",
     "FitResult": "inference",
     "load_result": "inference",
@@ -41,7 +46,9 @@ if TYPE_CHECKING:
     from .catalog import fit_catalog as fit_catalog
     from .catalog import merge as merge
     from .catalog import validate as validate
+    from .emulators import Emulator as Emulator
     from .emulators import load_emulator as load_emulator
+    from .emulators import save_emulator as save_emulator
     from .errors import BayneError as BayneError
     from .errors import ReadError as ReadError
     from .flags import Flag as Flag
@@ -50,11 +57,14 @@ if TYPE_CHECKING:
     from .inference import fit_batch as fit_batch
     from .inference import fit_star as fit_star
     from .inference import load_result as load_result
+    from .information import Bounds as Bounds
     from .information import cramer_rao as cramer_rao
     from .information.mock import mock as mock
     from .instrument import Instrument as Instrument
     from .instrument import load_instrument as load_instrument
     from .report import report as report
+    from .spectrum import Arm as Arm
+    from .spectrum import GaussianLSF as GaussianLSF
     from .spectrum import Spectrum as Spectrum
     from .surveys import read_spectrum as read_spectrum
     from .synthesis.grids import make_grid as make_grid

@@ -43,6 +43,7 @@ class Flag(IntFlag):
     RV_AT_EDGE = 1 << 39
     TOO_SHARP = 1 << 40
     FAILED = 1 << 41
+    MEDIUM_DOUBTFUL = 1 << 42
 
     @property
     def bad(self) -> Flag:
@@ -87,8 +88,9 @@ SENTENCES: dict[Flag, str] = {
     Flag.BAD_FIT: "The model does not fit the spectrum.",
     Flag.DOUBLE_LINED: "The cross-correlation has a second peak: the star may be a double-lined binary.",
     Flag.NOT_CONVERGED: "Optimiser, chains (rank R-hat, effective sample size) or weights did not converge.",
-    Flag.RV_UNCERTAIN: "The cross-correlation has no peak that stands out: the radial velocity is not determined.",
+    Flag.RV_UNCERTAIN: "Another velocity fits nearly as well as the best: the radial velocity is not determined.",
     Flag.RV_AT_EDGE: "The radial velocity lies at the end of the range that was searched.",
     Flag.TOO_SHARP: "The instrument is sharper than the emulator.",
     Flag.FAILED: "The computation failed.",
+    Flag.MEDIUM_DOUBTFUL: "The wavelengths are probably not in the medium, air or vacuum, that was stated.",
 }

@@ -81,6 +81,24 @@ def within(wavelength: ArrayLike, windows: Iterable[Sequence[float]]) -> NDArray
     return inside
 
 
+def as_windows(given: object) -> tuple[tuple[float, float], ...]:
+    """Wavelength windows (low, high) from a sequence of pairs, or from one pair.
+
+    Raises
+    ------
+    BayneError
+        It is neither, or a window does not end after it begins.
+    """
+    pairs = np.asarray(given, dtype=object)
+    try:
+        windows = np.atleast_2d(pairs.astype(np.float64))
+    except (TypeError, ValueError):
+        windows = np.zeros((0, 0))
+    if windows.ndim != 2 or windows.shape[1] != 2 or not np.all(windows[:, 0] < windows[:, 1]):
+        raise BayneError(f"windows {given!r}: give pairs (low, high) in vacuum Å, such as [(5000, 5100), (5160, 5200)]")
+    return tuple((float(low), float(high)) for low, high in windows)
+
+
 @dataclass(frozen=True)
 class GaussianLSF:
     """Gaussian line-spread function given by its width at every pixel.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bayne import Flag
-from bayne.inference.diagnose import Verdict, judge_limits
+from bayne.inference.diagnose import Verdict, judge_edges, judge_limits
 
 LABELS = ("teff", "fe_h", "li_fe")
 
@@ -38,3 +38,27 @@ def test_an_abundance_that_may_be_nothing_is_an_upper_limit():
 )
 def test_others_are_not(lithium):
     assert judged(lithium).flags == Flag(0)
+
+
+def edges(name, value, lower, upper):
+    """Flags of a label whose maximum, 0.01 wide, lies somewhere in its range."""
+    emulator = SimpleNamespace(label_names=(name,), lower=np.array([lower]), upper=np.array([upper]))
+    prior = SimpleNamespace(walls=(np.zeros((0, 1)), np.zeros(0)))
+    verdict = Verdict()
+    problem = SimpleNamespace(static=SimpleNamespace(names=(name,)), prior=prior)
+    judge_edges(verdict, problem, emulator, np.array([value]), np.array([0.01]))
+    return verdict.flags
+
+
+@pytest.mark.parametrize("name", ["v_fe", "vmic", "mg_fe"])
+def test_both_ends_of_a_label_s_range_are_edges(name):
+    """Vanadium is no velocity."""
+    lower = 0.5 if name == "vmic" else -1.0
+    assert Flag.NEAR_EDGE in edges(name, lower + 0.005, lower, 2.0)
+    assert Flag.NEAR_EDGE in edges(name, 1.995, lower, 2.0)
+    assert not edges(name, 1.0, lower, 2.0)
+
+
+def test_no_broadening_is_no_edge():
+    assert not edges("vmac", 0.0, 0.0, 30.0)
+    assert Flag.NEAR_EDGE in edges("vmac", 29.9, 0.0, 30.0)

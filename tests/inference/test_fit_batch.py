@@ -9,6 +9,8 @@ import pytest
 
 import bayne
 from bayne import BayneError, Flag
+from bayne.inference import batch as module
+from bayne.inference.fit import together
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +84,9 @@ def test_so_it_is_in_lock_step_as_on_an_accelerator(mixed, stars, bad, emulator,
     monkeypatch.setattr("bayne.inference.fit.lanes", lambda method: 3)
     table = bayne.fit_batch([stars[0], bad[0], *stars[1:]], emulator).table
     assert list(table["ok"]) == [True, False, True, True, True]
-    assert_same(bayne.fit_star(stars[2], emulator, method="fast"), table)
+    alone = bayne.fit_batch(stars[2:3], emulator).table  # computed in the same shape: to the last bit
+    for name in set(table.colnames) - {"seconds"}:
+        np.testing.assert_array_equal(alone[name], rows(table, [stars[2].id])[name], err_msg=name)
     names = [star.id for star in stars]
     found, one_by_one = rows(table, names), rows(mixed, names)
     for label in ("teff", "logg", "fe_h", "mg_fe", "rv"):
@@ -107,6 +111,71 @@ def test_the_table_has_units(mixed):
 def test_arguments_that_are_wrong_for_every_star_raise(stars, emulator, options, match):
     with pytest.raises(BayneError, match=match):
         bayne.fit_batch(stars, emulator, **options)
+
+
+def test_a_misspelt_option_is_named(stars, emulator):
+    with pytest.raises(BayneError, match=r"no option 'resolutoin'. Did you mean 'resolution'"):
+        bayne.fit_batch(stars, emulator, resolutoin=20_000.0)
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """`fit` that fails at some stars as no one foresaw."""
+    real = module.fit
+
+    def fit(spectrum, emulator, settings, name):
+        if name == "star-1":
+            np.linalg.inv(np.zeros((2, 2)))
+        if name == "star-2":
+            raise MemoryError("10 GB")
+        return real(spectrum, emulator, settings, name)
+
+    monkeypatch.setattr(module, "fit", fit)
+
+
+def test_what_no_one_foresaw_is_a_row_and_a_traceback_in_the_log(stars, emulator, failing, caplog):
+    table = bayne.fit_batch(stars, emulator, method="map").table
+    assert list(table["ok"]) == [True, False, False, True]
+    assert all(Flag.FAILED in Flag(bits) for bits in table["flags"][1:3])
+    assert "LinAlgError: Singular matrix" in table["message"][1]
+    assert "MemoryError: 10 GB" in table["message"][2]
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [np.linalg.LinAlgError, MemoryError]
+
+
+def test_debug_raises_it_and_says_at_which_star(stars, emulator, failing):
+    with pytest.raises(np.linalg.LinAlgError) as caught:
+        bayne.fit_batch(stars, emulator, method="map", debug=True)
+    assert any("star-1" in note for note in caught.value.__notes__)
+
+
+def test_spectra_of_specutils_have_the_identity_of_their_meta(stars, emulator):
+    specutils, units = pytest.importorskip("specutils"), pytest.importorskip("astropy.units")
+    nddata = pytest.importorskip("astropy.nddata")
+
+    def spectrum(star, **meta):
+        arm = star.arms[0]
+        return specutils.Spectrum(
+            flux=arm.flux * units.ct, spectral_axis=arm.wavelength * units.AA,
+            uncertainty=nddata.InverseVariance(arm.ivar / units.ct**2), mask=arm.mask,
+            meta={"medium": "vacuum", **meta},
+        )  # fmt: skip
+
+    given = [spectrum(stars[0], id="HD 1"), spectrum(stars[1]), [spectrum(stars[2], id="HD 3")]]
+    found = bayne.fit_batch(given, emulator, method="map", resolution=20_000.0).table
+    assert list(found["id"]) == ["HD 1", "spectrum-1", "HD 3"]
+    with pytest.raises(BayneError, match="HD 1 come more than once"):
+        bayne.fit_batch([given[0], given[0]], emulator, resolution=20_000.0)
+
+
+def test_whoever_takes_the_results_may_fit_a_star_meanwhile(stars, emulator):
+    """The lock that keeps fits apart is not held while a result is looked at."""
+
+    def look():
+        calls = [lambda star=star: star for star in stars[:2]]
+        return [bayne.fit_star(star, emulator, method="map").ok for _, star in together(calls, "map")]
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(look).result(timeout=300) == [True, True]
 
 
 def test_an_empty_batch_and_two_stars_of_one_name_raise(stars, emulator):

@@ -188,6 +188,12 @@ def test_single_stars_are_not_taken_for_binaries(labels, snr, vsini, mock, fit):
         ({"instrument": "hermez"}, ("hermez",)),
         ({"resolution": -1.0}, ("resolution", "-1")),
         ({"continuum": 99}, ("continuum", "99")),
+        ({"fixed": {"teff": "hot"}}, ("fixed", "teff", "hot", "number")),
+        ({"start": {"teff": "warm"}}, ("start", "teff", "warm", "number")),
+        ({"snr": "high"}, ("snr", "high", "numbers")),
+        ({"windows": ((5030.0, 5000.0),)}, ("windows", "5030", "low, high")),
+        ({"windows": (5000.0, 5010.0, 5020.0)}, ("windows", "5020", "low, high")),
+        ({"priors": {"rv": (-9999.0, 1.0)}}, ("rv", "-10004", "1000")),
     ],
 )
 def test_wrong_arguments_are_named(options, named, star, fit):
@@ -195,6 +201,20 @@ def test_wrong_arguments_are_named(options, named, star, fit):
         fit(star, **options)
     for part in named:
         assert part in str(caught.value), str(caught.value)
+
+
+def test_one_window_may_be_given_as_it_is_and_numbers_as_numpy_has_them(star, fit):
+    whole = fit(star, windows=[(5000.0, 5040.0)], snr=100)
+    same = fit(star, windows=(5000, 5040), snr=np.int64(100), fixed={})
+    np.testing.assert_array_equal(same.map, whole.map)
+    assert whole.diagnostics["n_pixels"] < fit(star).diagnostics["n_pixels"]
+
+
+def test_a_prior_on_a_velocity_that_the_observer_s_motion_puts_out_of_reach(star, fit):
+    """-9999 and the like are refused beforehand; this one only together with the correction of this spectrum."""
+    observed = replace(star, frame="observed", bary_kms=30.0)
+    with pytest.raises(BayneError, match="prior of rv: 980 to 1020 km/s"):
+        fit(replace(observed, bary_kms=-30.0), priors={"rv": (1000.0, 4.0)})
 
 
 def test_unknown_lsf_is_an_error_that_tells_the_ways_out(star, fit):

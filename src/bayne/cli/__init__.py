@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from .. import __version__
 from . import (
     compare,
     compile,
@@ -30,14 +33,30 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Posteriors of stellar labels from spectra.\n\n"
-    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 finished but numbers of a star must not be used.",
 )
 COMMANDS = (
     fit, fit_catalog, merge, validate, compare, crb, compile, demo, grid, mock, train, finetune, evaluate, info, report,
 )  # fmt: skip
 for module in COMMANDS:
     app.command()(getattr(module, module.__name__.rpartition(".")[2]))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"bayne {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Posteriors of stellar labels from spectra.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 finished but numbers of a star must not be used.
+    """
 
 
 def main() -> None:

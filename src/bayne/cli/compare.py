@@ -21,7 +21,7 @@ from .common import (
     refuse_existing,
     set_up,
 )
-from .fit import Method
+from .fit import InstrumentOption, Method, Resolution
 
 if TYPE_CHECKING:
     from astropy.table import Column, Table
@@ -49,6 +49,8 @@ def compare(
         typer.Option(help="Table with one row per spectrum and a column per known label.", show_default=False),
     ] = None,
     method: Annotated[Method, typer.Option(help="How to get the posteriors.")] = Method.fast,
+    instrument: InstrumentOption = None,
+    resolution: Resolution = None,
     format: Format = None,
     medium: MediumOption = None,
     frame: FrameOption = None,
@@ -76,7 +78,10 @@ def compare(
     stars = [read(path, format, medium, frame, read_options) for path in spectra]
     emulators = {name: load_emulator(name) for name in emulator}
     known = None if truth is None else _truth(truth)
-    found = work(stars, emulators, truth=known, classical=classical, method=method.value, seed=seed)
+    found = work(
+        stars, emulators, truth=known, classical=classical, method=method.value, instrument=instrument,
+        resolution=resolution, seed=seed,
+    )  # fmt: skip
     output.parent.mkdir(parents=True, exist_ok=True)
     comparison_page(found, output, overwrite=overwrite)
     found.table.write(files[1], format="ascii.ecsv", overwrite=True)

@@ -21,6 +21,7 @@ def report(
         Path | None,
         typer.Option("--output", "-o", help="Page. [default: beside the result, report.html in the folder]"),
     ] = None,
+    seed: Annotated[int, typer.Option(help="Of the random stars that the page of a run lists.")] = 0,
     overwrite: Overwrite = False,
     log_level: Level = None,
 ) -> None:
@@ -44,7 +45,7 @@ def report(
     refuse_existing([page], overwrite)
     if run:
         with progress("pages of stars") as tell:
-            write_catalogue_page(result, page, overwrite=overwrite, tell=tell)
+            write_catalogue_page(result, page, overwrite=overwrite, seed=seed, tell=tell)
         typer.echo(page)
     else:
         typer.echo(write(load_result(result), page, overwrite=overwrite))

@@ -261,7 +261,8 @@ def observe(
         transfer = transfer * macroturbulence_transform(frequency, vmac)
     spectrum = jnp.fft.rfft(padded) * (transfer * shift_transform(frequency, moved))
     # spectra last, so that what a pixel takes from all of them lies side by side
-    fine = jnp.fft.irfft(spectrum, n=static.upsample * padded.shape[-1]).reshape(len(rest_flux), -1).T
+    fine = jnp.fft.irfft(spectrum, n=static.upsample * padded.shape[-1])
+    fine = fine.reshape(len(rest_flux), fine.shape[1] * fine.shape[2]).T  # of no spectra, too: all labels are fixed
     index, taps = arrays["index"], arrays["weight"].shape[-1]
 
     def sampled(weight: jax.Array) -> jax.Array:

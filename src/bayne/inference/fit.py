@@ -8,8 +8,8 @@ import time
 import zlib
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from typing import Any, TypeVar
 
 import jax
@@ -17,16 +17,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..emulators import Emulator
+from ..errors import BayneError
 from ..flags import Flag
 from ..forward import VELOCITY_MARGIN, TooSharp
 from ..information import fisher_matrix
 from ..instrument import Instrument
 from ..likelihood import (
+    MAX_VELOCITY,
     Problem,
     best_continuum,
     build,
     padded,
     reach,
+    reachable,
     tabulated,
     with_emulator_error,
 )
@@ -41,7 +44,7 @@ from .outliers import outliers, without
 from .prepare import Settings, check_arguments, prepare
 from .result import FitResult
 from .sample import MAX_TREE_DEPTH, chains, laplace
-from .start import MAX_VELOCITY, Start, find_start, template_labels
+from .start import Start, find_start, template_labels
 from .teacher import MAX_SHIFT, affordable, as_taught, corrected, teacher_shift
 
 log = logging.getLogger("bayne")
@@ -125,7 +128,7 @@ def fit_star(
         Chebyshev order per arm; None for the instrument's recommendation; False for a flux that is
         normalised and stays so.
     windows
-        Wavelength ranges to use, vacuum Å in the frame of the file; None for all.
+        Wavelength ranges to use, vacuum Å in the frame of the file, pairs or one pair; None for all.
     mask
         Additional bad pixels: one boolean array per arm, True = bad.
     emulator_error
@@ -141,7 +144,9 @@ def fit_star(
     Returns
     -------
     FitResult
-        Also for spectra that cannot be fitted: then with a BAD flag, NaN and a sentence.
+        Also for spectra that cannot be fitted: then with a BAD flag, NaN and a sentence. Its arms are those of the
+        spectrum, cut to the windows of the emulator; each has a continuum of its own. An arm ``"0"`` that covers the
+        first and third window becomes ``"0-1"`` and ``"0-3"``.
 
     Raises
     ------
@@ -155,20 +160,23 @@ def fit_star(
     )  # fmt: skip
     check_arguments(settings, emulator)
     emulator = affordable(emulator, settings, getattr(spectrum, "instrument", ""))
-    if lanes(method) == 1:
-        with _ONE_AT_A_TIME:
-            return fit(spectrum, emulator, settings, id)
-    ((_, result),) = together([partial(fit, spectrum, emulator, settings, id)], method)
-    return result
+    with _ONE_AT_A_TIME:
+        return fit(spectrum, emulator, settings, id)
 
 
 def together(calls: Iterable[Callable[[], T]], method: str) -> Generator[tuple[int, T], None, None]:
     """Place and result of calls of `fit` as they end, side by side where that pays; taken as there is room."""
     width = lanes(method)
-    with _ONE_AT_A_TIME, ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool:
         # in another thread than the main one, where each star would show progress of its own
         one_by_one = ((place, pool.submit(call).result()) for place, call in enumerate(calls))
-        yield from in_lockstep(calls, width) if width > 1 else one_by_one
+        with closing(in_lockstep(calls, width) if width > 1 else one_by_one) as results:
+            while True:
+                with _ONE_AT_A_TIME:  # not while the caller has the result, which may fit a star itself
+                    following = next(results, None)
+                if following is None:
+                    return
+                yield following
 
 
 def lanes(method: str) -> int:
@@ -195,7 +203,9 @@ def fit(spectrum: Any, emulator: Emulator, settings: Settings, id: str | None) -
     verdict.numbers["rv_significance"] = start.significance
     unknown = "rv" in settings.free and "rv" not in settings.fixed
     if unknown and start.significance < diagnose.RV_SIGNIFICANCE:
-        verdict.raise_flag(Flag.RV_UNCERTAIN, f"The highest peak stands {start.significance:.1f} sigma out.")
+        verdict.raise_flag(
+            Flag.RV_UNCERTAIN, f"The best velocity is better than any other by only {start.significance:.1f} sigma."
+        )
     if unknown and start.at_edge:
         verdict.raise_flag(Flag.RV_AT_EDGE)
     try:
@@ -249,15 +259,11 @@ def fit(spectrum: Any, emulator: Emulator, settings: Settings, id: str | None) -
 
 def meeting(spectrum: Spectrum, emulator: Emulator) -> np.ndarray:
     """(p,) True in the emulator's windows that a good pixel lies in at any velocity that is searched."""
-    stretch, segment = 1 + MAX_VELOCITY / C_KMS, emulator.segment
     met = [
-        any(
-            bool(np.any(arm.good & (arm.wavelength * stretch > low) & (arm.wavelength < high * stretch)))
-            for arm in spectrum.arms
-        )
-        for low, high in emulator.windows()
+        any(bool(np.any(arm.good & (arm.wavelength > low) & (arm.wavelength < high))) for arm in spectrum.arms)
+        for low, high in reachable(emulator)
     ]
-    return np.array(met)[segment]
+    return np.array(met)[emulator.segment]
 
 
 def _ranges(spectrum: Spectrum, emulator: Emulator) -> str:
@@ -273,6 +279,8 @@ def start_of(spectrum: Spectrum, emulator: Emulator, pilot: list[FloatArray], se
         low, high = reach(name, prior)
         if name == "rv":
             around = (max(low - bary, around[0]), min(high - bary, around[1]))
+            if around[0] > around[1]:
+                raise BayneError(f"prior of rv: {low:g} to {high:g} km/s lies outside the range that is searched")
         elif name in emulator.label_names:
             i = emulator.label_names.index(name)
             lower[i] = max(lower[i], min(low, upper[i] - 1e-6))

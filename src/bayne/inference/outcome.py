@@ -13,12 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..emulators import Emulator
+from ..files import digest
 from ..information import bounds
 from ..labels import over_hydrogen
-from ..likelihood import Problem, best_continuum, jitter_variance
+from ..likelihood import Problem, best_continuum, described, jitter_variance
 from ..spectrum import C_KMS, FloatArray, Spectrum
 from . import diagnose
 from .diagnose import Verdict
+from .medium import judge_medium
 from .prepare import Ready, Settings
 from .result import ArmFit, FitResult
 from .start import Start
@@ -61,6 +63,8 @@ def finish(
     sigma = np.sqrt(np.diag(covariance))
     std = draws.reshape(-1, draws.shape[-1]).std(0) if draws.shape[1] > 1 else sigma
     diagnose.judge_fit(verdict, problem, spectrum.arms, model + correction, ratio, jitters)
+    stated = 0.0 if spectrum.frame == "rest" else spectrum.provenance.get("stated_rv_kms")
+    judge_medium(verdict, problem, spectrum.arms, theta, jitters, stated)
     diagnose.judge_edges(verdict, problem, emulator, theta, sigma)
     diagnose.judge_prior(verdict, problem, emulator, std)
     if draws.shape[1] > 1:
@@ -193,6 +197,14 @@ def _seconds(clock: dict[str, float]) -> dict[str, float]:
     return stages | {"seconds": marks[-1][1] - marks[0][1]}
 
 
+def _masked(settings: Settings) -> dict[str, Any] | None:
+    """How many pixels the argument ``mask`` names, and its hash; None where it was not given."""
+    if settings.mask is None:
+        return None
+    arrays = {str(i): np.asarray(bad, bool) for i, bad in enumerate(settings.mask)}
+    return {"pixels": int(sum(bad.sum() for bad in arrays.values())), "hash": digest(arrays)}
+
+
 def _provenance(spectrum: Spectrum, emulator: Emulator, settings: Settings) -> dict[str, Any]:
     card = emulator.card
     return {
@@ -208,11 +220,13 @@ def _provenance(spectrum: Spectrum, emulator: Emulator, settings: Settings) -> d
             "instrument": str(getattr(settings.instrument, "name", settings.instrument or spectrum.instrument)),
             "resolution": settings.resolution,
             "snr": str(settings.snr),
-            "priors": {k: str(v) for k, v in settings.priors.items()},
+            "priors": {k: described(v) for k, v in settings.priors.items()},
             "fixed": {k: float(v) for k, v in settings.fixed.items()},
+            "start": {k: float(v) for k, v in settings.start.items()},
             "free": list(settings.free),
             "continuum": settings.continuum,
-            "windows": str(settings.windows),
+            "windows": None if settings.windows is None else [list(pair) for pair in settings.windows],
+            "mask": _masked(settings),
             "emulator_error": settings.emulator_error,
             "jitter": settings.jitter,
             "seed": settings.seed,

@@ -13,8 +13,8 @@ from ..errors import BayneError
 from ..flags import Flag
 from ..instrument import Instrument, load_instrument
 from ..labels import VELOCITIES, check_known
-from ..likelihood import broadening, check_order, continuum
-from ..spectrum import FloatArray, Spectrum, within
+from ..likelihood import MAX_VELOCITY, broadening, check_order, continuum, cut_to_windows, reach
+from ..spectrum import FloatArray, Spectrum, as_windows, within
 from .diagnose import Verdict
 
 METHODS = ("nuts", "hmc", "fast", "laplace", "map")
@@ -42,6 +42,10 @@ class Settings:
     jitter: bool
     seed: int
 
+    def __post_init__(self) -> None:
+        if self.windows is not None:
+            object.__setattr__(self, "windows", as_windows(self.windows))
+
     def reported(self, emulator: Emulator) -> tuple[str, ...]:
         """The emulator's labels, and the velocities that are free or fixed."""
         free = {"rv", *broadening(emulator, self.free)} & set(self.free)
@@ -53,7 +57,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Ready:
-    """A spectrum ready for fitting, with pilot continuum per arm, Chebyshev order and barycentric velocity."""
+    """A spectrum cut to the emulator's windows, pilot continuum, Chebyshev order and barycentric velocity (km/s)."""
 
     spectrum: Spectrum
     pilot: list[FloatArray]
@@ -82,9 +86,12 @@ def check_arguments(settings: Settings, emulator: Emulator) -> None:
         both = sorted(set(given) & set(settings.fixed))
         if both:
             raise BayneError(f"{', '.join(both)}: both fixed and given {what}; choose one")
-    for name, value in settings.start.items():
-        if not np.isfinite(value):
-            raise BayneError(f"start {name} = {value}: give a number, or leave it out")
+    for given, what in ((settings.fixed, "fixed"), (settings.start, "start")):
+        for name, value in given.items():
+            if not _is_finite(value):
+                raise BayneError(
+                    f"{what} {name} = {value!r}: give a finite number in the label's unit, or leave it out"
+                )
     for name, value in settings.fixed.items():
         low, high = -np.inf, np.inf
         if name in emulator.label_names:
@@ -92,7 +99,7 @@ def check_arguments(settings: Settings, emulator: Emulator) -> None:
             low, high = emulator.lower[i], emulator.upper[i]
         elif name in ("vsini", "vmac", "lsf_scale"):
             low = 0.0
-        if not (np.isfinite(value) and low <= value <= high):
+        if not low <= value <= high:
             raise BayneError(f"fixed {name} = {value}: outside its domain {low:g} to {high:g}")
     for name in emulator.card.absorbs:
         if name in settings.fixed or name in settings.priors:
@@ -103,6 +110,19 @@ def check_arguments(settings: Settings, emulator: Emulator) -> None:
     for name in settings.priors:
         if name in VELOCITIES and name not in (*settings.free, *emulator.label_names):
             raise BayneError(f"priors: {name} is not free; add it to free=, or fix it")
+    if settings.priors.get("rv") is not None:
+        low, high = reach("rv", settings.priors["rv"])
+        if high < -MAX_VELOCITY or low > MAX_VELOCITY:
+            raise BayneError(
+                f"prior of rv: {low:g} to {high:g} km/s lies outside ±{MAX_VELOCITY:g} km/s, the range that is searched"
+            )
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return not isinstance(value, str) and bool(np.isfinite(float(value)))
+    except (TypeError, ValueError):
+        return False
 
 
 def prepare(given: Any, emulator: Emulator, settings: Settings, name: str | None) -> tuple[Ready, Verdict]:
@@ -152,12 +172,16 @@ def prepare(given: Any, emulator: Emulator, settings: Settings, name: str | None
         verdict.raise_flag(Flag.MAP_ONLY)
 
     order = _order(spectrum, profile, settings.continuum)
+    snr = _signal_to_noise(settings.snr, len(spectrum.arms))
+    whole = spectrum.n_good
+    spectrum, source = cut_to_windows(spectrum, emulator)
+    verdict.numbers["n_outside"] = float(whole - spectrum.n_good)
     pilot = []
     for arm in spectrum.arms:
         flat = settings.continuum is False or spectrum.normalized or not arm.good.any()
         level = np.ones(arm.flux.size)
         pilot.append(level if flat else continuum.pilot(arm, arm.good, order or 0))
-    spectrum = _with_errors(spectrum, settings.snr, pilot, verdict)
+    spectrum = _with_errors(spectrum, None if snr is None else snr[source], pilot, verdict)
     if spectrum.n_good < 2 * (len(emulator.label_names) + 2):
         verdict.raise_flag(
             Flag.NO_PIXELS, f"{spectrum.n_good} good pixels of {sum(a.flux.size for a in spectrum.arms)}."
@@ -188,24 +212,29 @@ def _order(spectrum: Spectrum, profile: Instrument | None, given: int | bool | N
     return profile.continuum if profile is not None else DEFAULT_ORDER
 
 
-def _with_errors(
-    spectrum: Spectrum, snr: float | Sequence[float] | None, pilot: list[FloatArray], verdict: Verdict
-) -> Spectrum:
-    """Inverse variances from the user's S/N or from differences, for arms that have none."""
-    values = None
-    if snr is not None:
-        values = np.asarray(snr, dtype=np.float64)
-        if values.shape not in ((), (len(spectrum.arms),)):
-            raise BayneError(f"snr {snr}: give one number, or one for each of the {len(spectrum.arms)} arms")
-        if not np.all(np.isfinite(values) & (values > 0)):
-            raise BayneError(f"snr {snr}: give positive numbers, per native pixel")
-        values = np.broadcast_to(values, (len(spectrum.arms),))
+def _signal_to_noise(given: float | Sequence[float] | None, arms: int) -> FloatArray | None:
+    """(a,) the user's S/N of every arm; None where none is given."""
+    if given is None:
+        return None
+    try:
+        values = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise BayneError(f"snr {given!r}: give positive numbers, per native pixel") from None
+    if values.shape not in ((), (arms,)):
+        raise BayneError(f"snr {given}: give one number, or one for each of the {arms} arms")
+    if not np.all(np.isfinite(values) & (values > 0)):
+        raise BayneError(f"snr {given}: give positive numbers, per native pixel")
+    return np.broadcast_to(values, (arms,))
+
+
+def _with_errors(spectrum: Spectrum, snr: FloatArray | None, pilot: list[FloatArray], verdict: Verdict) -> Spectrum:
+    """Inverse variances from the user's S/N (a,) or from differences, for arms that have none."""
     arms = []
     for i, arm in enumerate(spectrum.arms):
         if arm.ivar is not None:
             arms.append(arm)
-        elif values is not None:
-            arms.append(replace(arm, ivar=np.where(arm.good, (values[i] / pilot[i]) ** 2, 0.0)))
+        elif snr is not None:
+            arms.append(replace(arm, ivar=np.where(arm.good, (snr[i] / pilot[i]) ** 2, 0.0)))
         else:
             arms.append(replace(arm, ivar=continuum.estimated_ivar(arm)))
             verdict.raise_flag(Flag.ERRORS_ESTIMATED)

@@ -179,10 +179,11 @@ def chains(static: Static, arrays: Arrays, prior: Prior, centre: jax.Array, key:
         "lp": np.asarray(posterior).reshape(shape),
         "log_likelihood_total": np.asarray(likelihood).reshape(shape),
         "n_steps": steps,
-        "tree_depth": np.ceil(np.log2(steps + 1)),
         "acceptance_rate": out.pop("accept_prob"),
         **out,
     }
+    if method == "nuts":
+        stats["tree_depth"] = np.ceil(np.log2(steps + 1))
     return Draws(np.asarray(values, dtype=np.float64).reshape(*shape, -1), stats)
 
 

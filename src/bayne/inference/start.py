@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.stats import qmc
 
 from ..emulators import Emulator
+from ..forward import VELOCITY_MARGIN
 from ..labels import over_hydrogen
+from ..likelihood import MAX_VELOCITY
 from ..spectrum import C_KMS, FWHM_PER_SIGMA, Arm, FloatArray, GaussianLSF, Spectrum
-
-#: Velocities searched, in the frame of the file (km/s).
-MAX_VELOCITY = 1000.0
 
 #: The cross-correlation is done on bins of about this width (km/s), templates smoothed to twice of it.
 BIN_KMS = 12.0
@@ -31,7 +31,8 @@ class Start:
     velocity
         Of the highest peak (km/s, frame of the file).
     significance
-        Height of the peak above the median of the function, in units of its scatter (MAD).
+        Square root of the gain in chi-square over the best velocity that is further than `VELOCITY_MARGIN` away, or
+        over no lines at all; chi-square is scaled to one per independent bin at the peak.
     labels
         (t, l) templates in order of their peaks, best first.
     grid, ccf
@@ -134,26 +135,57 @@ def correlate(data: Binned, emulator: Emulator, template: FloatArray, velocities
     Weighted correlation coefficient over the pixels that the shifted template covers; the weighted mean of
     each arm is removed from both, so that levels do not count.
     """
-    log_own = np.log(emulator.wavelength)
-    edges = [(np.log(low), np.log(high)) for low, high in emulator.windows()]
-    out = np.zeros(velocities.size)
-    n_arms = int(data.arm.max()) + 1 if data.arm.size else 0
+    lines, out = _Lines.of(emulator, template), np.zeros(velocities.size)
     for i, velocity in enumerate(velocities):
-        rest = data.log_wave - np.arctanh(velocity / C_KMS)
-        covered = np.zeros(rest.size, bool)
-        for low, high in edges:
-            covered |= (rest >= low) & (rest <= high)
-        if covered.sum() < 10:
-            continue
-        w, arm, y = data.weight[covered], data.arm[covered], data.value[covered]
-        m = np.interp(rest[covered], log_own, template)
-        total = np.bincount(arm, w, n_arms)
-        total[total == 0] = 1.0
-        y = y - (np.bincount(arm, w * y, n_arms) / total)[arm]
-        m = m - (np.bincount(arm, w * m, n_arms) / total)[arm]
+        w, y, m = _aligned(data, lines, velocity)
         norm = np.sqrt(np.sum(w * y**2) * np.sum(w * m**2))
         out[i] = np.sum(w * y * m) / norm if norm > 0 else 0.0
     return out
+
+
+class _Lines(NamedTuple):
+    """A template: ln λ (p,), its windows in ln λ, flux (p,)."""
+
+    log_wave: FloatArray
+    windows: FloatArray
+    flux: FloatArray
+
+    @classmethod
+    def of(cls, emulator: Emulator, flux: FloatArray) -> _Lines:
+        return cls(np.log(emulator.wavelength), np.log(emulator.windows()), flux)
+
+
+def _aligned(data: Binned, lines: _Lines, velocity: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Weights, data and shifted template (n,) of the bins that it covers, each less its arm's weighted mean."""
+    rest = data.log_wave - np.arctanh(velocity / C_KMS)
+    covered = np.zeros(rest.size, bool)
+    for low, high in lines.windows:
+        covered |= (rest >= low) & (rest <= high)
+    if covered.sum() < 10:
+        return np.zeros(0), np.zeros(0), np.zeros(0)
+    w, arm, y = data.weight[covered], data.arm[covered], data.value[covered]
+    m = np.interp(rest[covered], lines.log_wave, lines.flux)
+    total = np.bincount(arm, w)
+    total[total == 0] = 1.0
+    y = y - (np.bincount(arm, w * y) / total)[arm]
+    m = m - (np.bincount(arm, w * m) / total)[arm]
+    return w, y, m
+
+
+def _independent(data: Binned, emulator: Emulator, template: FloatArray, velocity: float) -> float:
+    """How many independent bins the residuals from a template are worth: continuum and misfit correlate neighbours.
+
+    n / (1 + 2 Σ ρ_k), with the autocorrelations ρ_k up to the first that is not positive (Sokal 1997).
+    """
+    w, y, m = _aligned(data, _Lines.of(emulator, template), velocity)
+    if w.size == 0:
+        return 0.0
+    square = np.sum(w * m**2)
+    residual = np.sqrt(w) * (y - (np.sum(w * y * m) / square if square > 0 else 0.0) * m)
+    power = np.abs(np.fft.rfft(residual, 2 * residual.size)) ** 2
+    rho = np.fft.irfft(power)[: residual.size] / max(np.sum(residual**2), 1e-300)
+    end = int(np.argmax(rho <= 0)) if np.any(rho <= 0) else rho.size
+    return residual.size / (1 + 2 * float(rho[1:end].sum()))
 
 
 def find_start(
@@ -174,8 +206,7 @@ def find_start(
     pilot
         Pilot continuum of every arm.
     around
-        Range in which to take the peak (km/s, frame of the file); the scatter that it has to stand out of is
-        always that over ±`MAX_VELOCITY`.
+        Range in which to take the peak (km/s, frame of the file).
     """
     data = bin_data(spectrum, pilot)
     low, high = around
@@ -189,6 +220,9 @@ def find_start(
     fine = np.clip(near + np.linspace(-2 * BIN_KMS, 2 * BIN_KMS, 97), low, high)
     velocity = float(fine[int(np.argmax(correlate(data, emulator, templates[best], fine)))])
     ccf = functions[best]
-    spread = 1.4826 * float(np.median(np.abs(ccf - np.median(ccf)))) + 1e-12
-    significance = float((ccf[allowed].max() - np.median(ccf)) / spread)
+    elsewhere = allowed & (np.abs(grid - velocity) > VELOCITY_MARGIN)
+    other = ccf[elsewhere].max(initial=0.0)
+    peak = min(ccf[allowed].max(), 1 - 1e-9)
+    gain = max(peak**2 * np.sign(peak) - other**2, 0.0) / (1 - peak**2)
+    significance = float(np.sqrt(_independent(data, emulator, templates[best], velocity) * gain))
     return Start(velocity, significance, labels[order], grid, ccf)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from ..errors import BayneError, did_you_mean
 from ..instrument import Instrument, load_instrument
-from ..spectrum import C_KMS, FloatArray, Spectrum, make_arm, within
+from ..spectrum import C_KMS, FloatArray, Spectrum, as_windows, make_arm, within
 
 #: S/N at the continuum: a number, one by arm name, or a table of wavelength (vacuum Å) and S/N.
 SNR = float | Mapping[str, float] | tuple[Any, Any]
@@ -72,7 +73,7 @@ def expose(
         made.append(replace(bare, ivar=ivar, mask=hidden, lsf=profile.lsf(arm.name, wave), name=arm.name))
     spectrum = Spectrum(tuple(made), frame="rest", id=profile.name, instrument=profile.name)
     if windows is not None:
-        spectrum = spectrum.with_mask([~within(arm.wavelength, windows) for arm in spectrum.arms])
+        spectrum = spectrum.with_mask([~within(arm.wavelength, as_windows(windows)) for arm in spectrum.arms])
     return spectrum if resolution is None else spectrum.with_resolution(resolution)
 
 
@@ -90,6 +91,6 @@ def _snr(snr: SNR, arm: str, wavelength: FloatArray) -> FloatArray:
         if arm not in snr:
             return np.zeros(wavelength.size)
         snr = snr[arm]
-    if not (isinstance(snr, int | float) and np.isfinite(snr) and snr > 0):
+    if not (isinstance(snr, Real) and np.isfinite(snr) and snr > 0):
         raise BayneError(f"snr {snr}: give a positive number, one by arm name, or a pair of wavelengths and S/N")
     return np.full(wavelength.size, float(snr))

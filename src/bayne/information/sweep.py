@@ -75,7 +75,7 @@ def sweep(
                 if any(arm.wavelength[0] < high and arm.wavelength[1] > low for arm in chosen)
             ),
         }[over]
-    if not values:
+    if not len(values):
         raise BayneError(
             f"sweep over {over}: nothing to go over; are these arms of the instrument, inside the windows?"
         )

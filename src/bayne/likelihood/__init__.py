@@ -2,7 +2,7 @@
 
 from .continuum import check_order
 from .marginal import factorise, log_likelihood
-from .priors import Prior, reach
+from .priors import Prior, described, reach
 from .problem import (
     Problem,
     Static,
@@ -19,8 +19,10 @@ from .problem import (
     tabulated,
     with_emulator_error,
 )
+from .windows import MAX_VELOCITY, cut_to_windows, reachable
 
 __all__ = [
+    "MAX_VELOCITY",
     "Prior",
     "Problem",
     "Static",
@@ -28,6 +30,8 @@ __all__ = [
     "broadening",
     "build",
     "check_order",
+    "cut_to_windows",
+    "described",
     "factorise",
     "jacobian",
     "jitter_variance",
@@ -38,6 +42,7 @@ __all__ = [
     "padded",
     "predict",
     "reach",
+    "reachable",
     "tabulated",
     "with_emulator_error",
 ]

@@ -30,6 +30,7 @@ def write_catalogue_page(
     folder: str | Path,
     output: str | Path,
     overwrite: bool = False,
+    seed: int = 0,
     tell: Callable[[float, str], None] = lambda done, text: None,
 ) -> Path:
     """Write a page about a run over many spectra: counts, stars, errors, flags, residuals, repeat visits.
@@ -64,7 +65,7 @@ def write_catalogue_page(
     run = read_run(folder, output.parent)
 
     def stars(run: Run) -> str:
-        found = Listed.of(run)
+        found = Listed.of(run, seed)
         write_star_pages(run, found, tell)
         return listed(run, found)
 

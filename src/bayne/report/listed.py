@@ -47,14 +47,14 @@ class Listed:
     failed: list[int]
 
     @classmethod
-    def of(cls, run: Run) -> Listed:
-        """The choice of a run."""
+    def of(cls, run: Run, seed: int) -> Listed:
+        """The choice of a run; the seed is that of the random stars."""
         chi2 = run.stars.column("chi2_reduced")
         order = np.argsort(-chi2, kind="stable")  # NaN comes last
         order = order[np.isfinite(chi2[order])]
         worst, doubtful = (order[which[order]][:LISTED].tolist() for which in (run.stars.ok, run.doubtful))
         ok = np.flatnonzero(run.stars.ok)
-        random = np.sort(np.random.default_rng(0).choice(ok, min(LISTED, ok.size), replace=False)).tolist()
+        random = np.sort(np.random.default_rng(seed).choice(ok, min(LISTED, ok.size), replace=False)).tolist()
         return cls(worst, doubtful, random, np.flatnonzero(run.failed).tolist())
 
 

@@ -50,6 +50,7 @@ types: $(VENV)/.dev
 test: export BAYNE_CACHE := $(CURDIR)/.jax_cache
 test: export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.jax_cache/jax
 test: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0.3
+test: export OPENBLAS_NUM_THREADS := 1
 test: lint types
 	$(BIN)/pytest -n $(JOBS)
 

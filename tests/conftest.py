@@ -15,6 +15,23 @@ ROOT = Path(__file__).parents[1]
 MANY_MAPS = 25_000
 
 
+#: Folders whose tests share fits, and files whose parametrised fits are long and share nothing.
+TOGETHER, APART = ("catalog", "inference"), ("test_calibration.py",)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share fixtures or compiled functions go to one worker; the longest groups begin first."""
+    for item in items:
+        path = item.path.relative_to(ROOT / "tests")
+        group = path.parts[0] if path.parts[0] in TOGETHER else path.as_posix()
+        if path.name in APART:
+            group += str(getattr(item, "callspec", None) and item.callspec.id)
+        item.add_marker(pytest.mark.xdist_group(group))
+    order = [*APART, *TOGETHER]
+    items.sort(key=lambda item: next((i for i, part in enumerate(order) if part in item.path.parts), len(order)))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def few_compiled_functions() -> Iterator[None]:
     """Forget compiled functions before they are too many for one process."""

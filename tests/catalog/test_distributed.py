@@ -105,9 +105,9 @@ def test_a_worker_that_is_killed_loses_and_doubles_nothing(quick, cluster, many,
     assert told[-1] == 1
 
 
-def test_a_defect_names_the_star_and_the_rest_is_kept(quick, cluster, many, tmp_path):
+def test_a_defect_raised_for_debugging_names_the_star_and_the_rest_is_kept(quick, cluster, many, tmp_path):
     with pytest.raises(ZeroDivisionError, match="oh") as caught:
-        quick(tmp_path / "run", many, scheduler=cluster.scheduler_address, seed=13)
+        quick(tmp_path / "run", many, scheduler=cluster.scheduler_address, seed=13, debug=True)
     assert caught.value.__notes__ == ["at 'star-7'"]
     assert_same(
         read_rows(quick(tmp_path / "run", many, seed=13, resume=True)), read_rows(quick(tmp_path / "b", many, seed=13))

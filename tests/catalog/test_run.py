@@ -297,7 +297,7 @@ def test_a_damaged_block_is_made_again(quick, whole, tmp_path, caplog):
     assert "block-000001.parquet cannot be read" in caplog.text
 
 
-def test_a_defect_names_the_star_and_loses_nothing(quick, whole, tmp_path, monkeypatch):
+def test_a_defect_raised_for_debugging_names_the_star_and_loses_nothing(quick, whole, tmp_path, monkeypatch):
     def broken(spectrum, emulator, settings, name):
         if name == "star-7":
             raise ZeroDivisionError("oh")
@@ -305,7 +305,7 @@ def test_a_defect_names_the_star_and_loses_nothing(quick, whole, tmp_path, monke
 
     monkeypatch.setattr(module, "fit", broken)
     with pytest.raises(ZeroDivisionError) as caught:
-        quick(tmp_path / "run")
+        quick(tmp_path / "run", debug=True)
     assert caught.value.__notes__ == ["at 'star-7'"]
     monkeypatch.setattr(module, "fit", quick_fit)
     assert_same(read_rows(quick(tmp_path / "run", resume=True)), whole)

@@ -322,3 +322,12 @@ def stop_in_second(done: float, text: str) -> None:
 def only_second(done: float, text: str) -> None:
     assert text.startswith("stage 2: step ")
     assert 0.5 < done <= 1
+
+
+def test_held_out_rows_unlike_the_others_are_said(grid, caplog):
+    train(grid, config=SMALL)
+    assert "not spread" not in caplog.text
+    order = np.argsort(grid.labels[:, 1]).reshape(10, -1).T.ravel()  # every tenth row is a giant
+    train(replace(grid, labels=grid.labels[order], flux=grid.flux[order]), config=SMALL)
+    assert "logg of the test rows" in caplog.text
+    assert "not spread like the others" in caplog.text

@@ -94,6 +94,7 @@ class GridConfig:
     def identity(self) -> str:
         """What must be the same for a grid to be continued, as JSON: all but the number, files by their content."""
         table = {key: value for key, value in asdict(self).items() if key != "number"}
+        table["order"] = "random"  # the first grids were in the order of the sequence
         for key in _FILES:
             path = Path(table[key])
             if table[key] and path.is_file():

@@ -22,8 +22,9 @@ def points(
 ) -> Iterator[tuple[int, FloatArray]]:
     """Place in the sequence and labels (l,), without end; what is not inside is left out.
 
-    A scrambled Sobol sequence (Owen 1998, J. Complexity 14, 466): every beginning of it is spread evenly, so that a
-    grid can be continued.
+    A scrambled Sobol sequence (Owen 1998, J. Complexity 14, 466) is spread evenly however far it goes, so that a grid
+    can be continued. Its points have a pattern, in which every tenth is far from a random choice; so each chunk is
+    given in a random order.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ def points(
     inside
         (k, l) labels to (k,) True where there is a model atmosphere.
     seed
-        Of the scrambling.
+        Of the scrambling and the order.
     population
         (m, l) labels of observed stars, one of which every point is about.
 
@@ -44,9 +45,10 @@ def points(
     low, high = np.array(list(ranges.values()), dtype=np.float64).T
     more = 0 if population is None else 1
     sequence = qmc.Sobol(low.size + more, scramble=True, seed=seed)
+    rng = np.random.default_rng((seed, 1))  # Sobol makes its own generator of the seed alone
     place, empty = 0, 0
     while True:
-        drawn = sequence.random(CHUNK)
+        drawn = rng.permutation(sequence.random(CHUNK))
         labels = low + (high - low) * drawn[:, more:]
         if population is not None:
             labels = labels + population[(drawn[:, 0] * len(population)).astype(int)]

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from scipy.stats import ks_2samp
 
 from ..emulators.coordinates import GAP, segments
 from ..errors import ReadError
 from ..spectrum import FloatArray, to_vacuum
+
+#: Chance that a grid in random order is called uneven.
+FALSE_ALARM = 1e-3
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,20 @@ class Grid:
     def train(self) -> np.ndarray:
         """(n,) True for the other rows."""
         return ~(self.test | self.validation)
+
+    def uneven(self) -> str:
+        """Labels whose test or validation rows are not spread like the training rows, in words; empty for none.
+
+        Two-sample Kolmogorov-Smirnov tests, one for each label and kind of row (Bonferroni).
+        """
+        limit = FALSE_ALARM / (2 * len(self.names))
+        found = [
+            f"{name} of the {what} rows (p = {chance:.0e})"
+            for name, values in zip(self.names, self.labels.T, strict=True)
+            for what, rows in (("test", self.test), ("validation", self.validation))
+            if (chance := ks_2samp(values[rows], values[self.train]).pvalue) < limit
+        ]
+        return ", ".join(found)
 
 
 def read_grid(path: str | Path) -> Grid:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,6 +27,8 @@ from .evaluate import held_out_errors
 from .grid import Grid, read_grid
 from .kernel import train_kernel
 from .loop import CHECKPOINT, Run, Spectra, Tell, fit
+
+log = logging.getLogger("bayne")
 
 Source = str | Path | Mapping[str, Any] | None
 
@@ -156,6 +159,12 @@ def _one(
 ) -> Emulator:
     """One emulator from one grid, from scratch or from `base`; written to the folder."""
     _enough(grid)
+    if uneven := grid.uneven():
+        log.warning(
+            "rows held out of the grid are not spread like the others, so errors on them are not those of the grid: %s; "
+            "put the rows in random order",
+            uneven,
+        )
     text = f"# grid {grid.hash}" + ("" if base is None else f", from {digest(base.params)}") + "\n"
     text += settings.to_toml()
     if folder is not None:

@@ -1,8 +1,11 @@
-"""Files written by rename: whole, or as they were before; TOML read; and hashes."""
+"""Files written by rename: whole, or as they were before; what Bayne wrote removed; TOML read; and hashes."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import secrets
+import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,10 +16,16 @@ import numpy as np
 
 from .errors import ReadError
 
+#: How often a lock is tried (s), and after how long the process that holds it is taken for dead.
+PAUSE, PATIENCE = 0.05, 10.0
+
 
 @contextmanager
-def replacing(path: Path, overwrite: bool = True, writer: str = "") -> Iterator[Path]:
+def replacing(path: Path, overwrite: bool = True) -> Iterator[Path]:
     """A path beside `path` to write to: it takes that place when the block is done, and is gone when the block fails.
+
+    Its name is different every time: processes and threads may write the same file, and the last one stays. What a
+    killed process leaves is called ``.<name>.<token>.part``.
 
     Parameters
     ----------
@@ -24,8 +33,6 @@ def replacing(path: Path, overwrite: bool = True, writer: str = "") -> Iterator[
         The file.
     overwrite
         Replace the file if it is there.
-    writer
-        Name of this process, where others may write the same file at the same time.
 
     Raises
     ------
@@ -34,13 +41,50 @@ def replacing(path: Path, overwrite: bool = True, writer: str = "") -> Iterator[
     """
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; pass overwrite=True to replace it")
-    part = path.with_name(f".{path.name}{'.' * bool(writer)}{writer}.part")
-    part.unlink(missing_ok=True)
+    part = unfinished(path)
     try:
         yield part
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def unfinished(path: Path) -> Path:
+    """A name beside `path` that no other process and thread uses, for what is not finished yet."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let one process at a time do something short to `path`; the others wait.
+
+    An empty file beside it is the lock: not all file systems have hard links or locks of their own.
+    """
+    lock, begun = path.with_name(f".{path.name}.lock"), time.monotonic()
+    while True:
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            break
+        except FileExistsError:
+            if time.monotonic() - begun > PATIENCE:
+                lock.unlink(missing_ok=True)
+            time.sleep(PAUSE)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def remove_files(folder: Path, *patterns: str) -> None:
+    """Remove the files of a folder whose names match, and what killed processes left of such; other files stay.
+
+    The folder is removed as well if nothing else is in it.
+    """
+    for pattern in patterns:
+        for path in (*folder.glob(pattern), *folder.glob(f".{pattern}.*.part")):
+            path.unlink()
+    if folder.exists() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`fit_catalog`: every star once, the result it has alone, whatever happens on the way."""
 
+import errno
 import functools
 import gc
 import json
@@ -309,6 +310,26 @@ def test_a_defect_raised_for_debugging_names_the_star_and_loses_nothing(quick, w
     assert caught.value.__notes__ == ["at 'star-7'"]
     monkeypatch.setattr(module, "fit", quick_fit)
     assert_same(read_rows(quick(tmp_path / "run", resume=True)), whole)
+
+
+def test_overwriting_a_run_removes_the_run_and_nothing_else(quick, whole, tmp_path):
+    folder = quick(tmp_path / "run", block=2)
+    others = [folder / "notes.txt", folder / "rows" / "plot.py", folder / "status_of_my_thesis.json"]
+    for path in others:
+        path.write_text("mine")
+    quick(folder, overwrite=True)
+    assert all(path.read_text() == "mine" for path in others)
+    assert_same(read_rows(folder), whole)
+
+
+def test_a_run_needs_no_hard_links(quick, whole, tmp_path, monkeypatch):
+    """exFAT, SMB shares and mounted object stores have none."""
+
+    def link(*paths, **options):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", link)
+    assert_same(read_rows(quick(tmp_path / "run")), whole)
 
 
 @pytest.mark.parametrize(

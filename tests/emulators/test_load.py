@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bayne import BayneError, ReadError, load_emulator
+from bayne import BayneError, Emulator, ReadError, load_emulator
 from bayne.emulators import NETWORKS, Card, save_emulator
+from bayne.emulators.load import shipped
 
 PIXELS = 12
 TABLE: dict[str, Any] = {
@@ -203,3 +205,38 @@ def test_missing_things_are_named(tmp_path: Path) -> None:
     (tmp_path / "net.txt").write_text("")
     with pytest.raises(ReadError, match=r"give a folder.*or an \.npz with a card"):
         load_emulator(tmp_path / "net.txt")
+
+
+def small(tmp_path: Path) -> Emulator:
+    return load_emulator(write(tmp_path / "net.npz"), card=TABLE)
+
+
+def test_half_an_emulator_is_no_emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed while it saves leaves a folder without a card, or the weights of another card."""
+    first = small(tmp_path)
+    own = {name: np.asarray(value) * (1 if name.startswith("x_") else 2) for name, value in first.params.items()}
+    second = replace(first, params=own)
+    saved = save_emulator(first, tmp_path / "saved")
+
+    def killed(self: Card) -> str:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Card, "to_json", killed)
+        for folder in (saved, tmp_path / "new"):
+            with pytest.raises(KeyboardInterrupt):
+                save_emulator(second, folder)
+    with pytest.raises(ReadError, match=r"weights\.safetensors: not the weights that card\.json is of"):
+        load_emulator(saved)
+    assert (tmp_path / "new" / "weights.safetensors").exists()
+    with pytest.raises(ReadError, match="no such card"):
+        load_emulator(tmp_path / "new")
+    save_emulator(second, saved)
+    assert load_emulator(saved).card == second.card
+    assert sorted(path.name for path in saved.iterdir()) == ["card.json", "weights.safetensors"]
+
+
+def test_emulators_of_the_package_name_their_weights() -> None:
+    for name, folder in shipped().items():
+        assert len(Card.read(folder / "card.json").weights) == 64, name
+        assert load_emulator(name).card.weights == ""

@@ -71,6 +71,36 @@ def test_spectra_of_a_grid_are_observed_too(tmp_path):
         bayne.mock(tmp_path / "grid.h5", toy_instrument(), tmp_path / "more", number=61)
 
 
+def test_overwriting_removes_mock_stars_and_nothing_else(tmp_path):
+    emulator, folder = toy_emulator(), tmp_path / "stars"
+    bayne.mock(emulator, toy_instrument(), folder, number=3)
+    (folder / "notes.txt").write_text("mine")
+    bayne.mock(emulator, toy_instrument(), folder, number=2, overwrite=True)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "mock-000000.fits", "mock-000001.fits", "notes.txt", "truth.ecsv",
+    ]  # fmt: skip
+
+
+def test_a_folder_of_something_else_is_not_overwritten(tmp_path):
+    thesis = tmp_path / "thesis"
+    thesis.mkdir()
+    (thesis / "chapter.tex").write_text("ten years of work")
+    Table({"label": [1.0]}).write(thesis / "truth.ecsv")
+    with pytest.raises(BayneError, match=r"no folder of mock stars, it has chapter\.tex, truth\.ecsv"):
+        bayne.mock(toy_emulator(), toy_instrument(), thesis, number=1, overwrite=True)
+    assert sorted(path.name for path in thesis.iterdir()) == ["chapter.tex", "truth.ecsv"]
+
+
+def test_what_a_killed_call_left_can_be_overwritten(tmp_path):
+    def kill(share, text):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bayne.mock(toy_emulator(), toy_instrument(), tmp_path / "stars", number=3, tell=kill)
+    bayne.mock(toy_emulator(), toy_instrument(), tmp_path / "stars", number=1, overwrite=True)
+    assert sorted(path.name for path in (tmp_path / "stars").iterdir()) == ["mock-000000.fits", "truth.ecsv"]
+
+
 def test_wrong_calls_are_refused_in_words(tmp_path):
     emulator = toy_emulator()
     for options, words in (({"number": 0}, "1 or more"), ({"snr": (50, 20)}, "lowest and the highest")):

@@ -170,6 +170,16 @@ def test_a_killed_run_goes_on_without_a_spectrum_lost_or_doubled(config, tmp_pat
     assert_same(path, bayne.make_grid(config, tmp_path / "whole.h5"))
 
 
+def test_a_folder_in_the_place_of_the_parts_is_not_removed(config, tmp_path):
+    parts = tmp_path / "grid.h5.parts"
+    parts.mkdir()
+    (parts / "chapter.tex").write_text("ten years of work")
+    for options in ({}, {"overwrite": True}, {"resume": True}):
+        with pytest.raises(BayneError, match=r"no folder of parts of a grid, it has chapter\.tex"):
+            bayne.make_grid(config, tmp_path / "grid.h5", **options)
+    assert (parts / "chapter.tex").read_text() == "ten years of work"
+
+
 def test_a_killed_worker_loses_nothing_that_was_written(config, tmp_path):
     path = tmp_path / "workers.h5"
     process = run(config | {"number": 80}, path, pause=0.05, workers=2)

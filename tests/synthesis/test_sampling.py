@@ -8,7 +8,9 @@ from scipy.stats import ks_2samp, qmc
 
 from bayne.synthesis.sampling import points
 
-RANGES = {"teff": (4000.0, 7000.0), "logg": (0.0, 5.0), "fe_h": (-2.0, 0.5)} | {f"x{i}_fe": (-1.0, 1.0) for i in range(9)}
+RANGES = {"teff": (4000.0, 7000.0), "logg": (0.0, 5.0), "fe_h": (-2.0, 0.5)} | {
+    f"x{i}_fe": (-1.0, 1.0) for i in range(9)
+}
 
 
 def everywhere(labels):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import bayne
-from bayne import BayneError
+from bayne import BayneError, save_emulator
+from bayne.cache import cache_folder
 from bayne.forward import observe, plan
 from bayne.instrument import Instrument, InstrumentArm
 from bayne.spectrum import GaussianLSF, Spectrum, make_arm
@@ -130,6 +131,55 @@ def test_what_was_made_once_is_not_made_again(teacher, compiled, monkeypatch):
     monkeypatch.setattr(compiling, "_distil", lambda *rest: pytest.fail("distilled again"))
     again = bayne.compile(teacher, instrument(), error=1e-4)
     np.testing.assert_array_equal(again.params["w_out"], compiled.params["w_out"])
+
+
+def in_the_cache():
+    return sorted(path.name for path in (cache_folder() / "compiled").rglob("*"))
+
+
+@pytest.fixture
+def kept(teacher, compiled, tmp_path, monkeypatch):
+    """The folder of a compiled emulator in a cache of its own; distilling it again is a copy."""
+    monkeypatch.setenv("BAYNE_CACHE", str(tmp_path))
+    monkeypatch.setattr(compiling, "_distil", lambda *rest: compiled)
+    bayne.compile(teacher, instrument(), error=1e-4)
+    (card,) = tmp_path.rglob("card.json")
+    return card.parent
+
+
+@pytest.mark.parametrize("damage", ["no card", "no weights", "half a card", "half of the weights", "other weights"])
+def test_a_damaged_file_of_the_cache_is_made_again(damage, kept, teacher, compiled, caplog):
+    whole, path = in_the_cache(), kept / ("card.json" if "card" in damage else "weights.safetensors")
+    if damage.startswith("no"):
+        path.unlink()
+    elif damage == "other weights":
+        save_emulator(teacher, kept.parent / "other")
+        (kept.parent / "other" / path.name).replace(path)
+        (kept.parent / "other" / "card.json").unlink()
+        (kept.parent / "other").rmdir()
+    else:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    again = bayne.compile(teacher, instrument(), error=1e-4)
+    np.testing.assert_array_equal(again.params["w_out"], compiled.params["w_out"])
+    assert "it is distilled again" in caplog.text
+    assert in_the_cache() == whole
+
+
+def test_the_first_of_two_processes_that_distil_the_same_is_kept(kept, teacher, compiled, monkeypatch):
+    whole = in_the_cache()
+    for path in kept.iterdir():
+        path.unlink()
+    kept.rmdir()
+
+    def slow(*rest):
+        monkeypatch.setattr(compiling, "_distil", lambda *rest: compiled)
+        bayne.compile(teacher, instrument(), error=1e-4)
+        return replace(compiled, params=dict(compiled.params) | {"w_out": np.zeros_like(compiled.params["w_out"])})
+
+    monkeypatch.setattr(compiling, "_distil", slow)
+    again = bayne.compile(teacher, instrument(), error=1e-4)
+    np.testing.assert_array_equal(again.params["w_out"], compiled.params["w_out"])
+    assert in_the_cache() == whole
 
 
 @pytest.mark.parametrize("what", ["weights", "wavelength", "error", "seed", "instrument"])

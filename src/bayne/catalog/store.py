@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import shutil
-import socket
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +19,7 @@ import pyarrow.parquet as pq
 from astropy.table import Table
 
 from ..errors import BayneError, ReadError
-from ..files import replacing
+from ..files import locked, remove_files, replacing
 from ..flags import Flag
 from ..inference import FitResult, load_result
 from .catalogue import Catalogue, Entry
@@ -32,9 +28,6 @@ from .manifest import read_manifest, refuse_other
 from .residuals import residuals
 
 _KINDS = {"rows": "parquet", "residuals": "npz", "spectra": "h5"}
-
-#: Tells processes apart whose hosts and numbers are the same, as those of containers are.
-_TOKEN = secrets.token_hex(4)
 
 
 @dataclass(frozen=True)
@@ -187,13 +180,13 @@ class Store:
         rows = [self.layout.row(*pair, method) for pair in zip(entries, results, strict=True)]
         fits = [result for result in results if isinstance(result, FitResult)]
         if "spectra" in self.kinds:
-            with replacing(self.path("spectra", number), writer=_writer()) as part:
+            with replacing(self.path("spectra", number)) as part:
                 h5py.File(part, "w").close()  # there may be no result
                 for result in fits:
                     result.add_to(part, file_name(result.id), compact=True)
-        with replacing(self.path("residuals", number), writer=_writer()) as part, part.open("wb") as file:
+        with replacing(self.path("residuals", number)) as part, part.open("wb") as file:
             np.savez_compressed(file, **residuals([fit for fit in fits if fit.ok], wavelength))
-        with replacing(self.path("rows", number), writer=_writer()) as part:
+        with replacing(self.path("rows", number)) as part:
             # of a few rows with hundreds of columns, statistics and dictionaries would be the larger part
             pq.write_table(self.layout.table(rows), part, use_dictionary=False, write_statistics=False)
         return [Flag(row["flag_bad"] << SHIFT) for row in rows]
@@ -237,7 +230,7 @@ class Store:
 
     def write_status(self, shard: tuple[int, int], status: Mapping[str, Any]) -> None:
         """Write what a process has done, for those who watch."""
-        with replacing(status_path(self.folder, shard), writer=_writer()) as part:
+        with replacing(status_path(self.folder, shard)) as part:
             part.write_text(json.dumps(status, indent=2) + "\n", encoding="utf-8")
 
 
@@ -277,7 +270,7 @@ def begin(
         raise BayneError(f"{folder} is of another catalogue: {words}")
     refuse_other(folder, found, new)
     if not rows.exists():
-        with replacing(rows, writer=_writer()) as part:
+        with replacing(rows) as part:
             pq.write_table(catalogue.table, part)
     store = Store(folder, found, catalogue)
     for kind in store.kinds:
@@ -288,25 +281,19 @@ def begin(
 
 
 def _create(note: Path, new: dict[str, Any]) -> None:
-    """Write the manifest, unless another process does so at the same moment."""
+    """Write the manifest, unless another process has done so: that one will be compared with ours."""
     note.parent.mkdir(parents=True, exist_ok=True)
-    own = note.with_name(f".{note.name}.{_writer()}")
-    try:
-        own.write_text(json.dumps(new, indent=2) + "\n", encoding="utf-8")
-        os.link(own, note)
-    except FileExistsError:
-        pass  # it will be compared with ours
-    finally:
-        own.unlink(missing_ok=True)
+    with locked(note):
+        if not note.exists():
+            with replacing(note) as part:
+                part.write_text(json.dumps(new, indent=2) + "\n", encoding="utf-8")
 
 
 def _remove(folder: Path) -> None:
-    """Remove a run, the manifest last, and nothing else that may be in its folder."""
-    for kind in _KINDS:
-        if (folder / kind).exists():
-            shutil.rmtree(folder / kind)
-    for path in (*folder.glob("status*.json"), folder / "catalogue.parquet", folder / "manifest.json"):
-        path.unlink(missing_ok=True)
+    """Remove a run, the manifest last, and nothing else that may be in its folders."""
+    for kind, suffix in _KINDS.items():
+        remove_files(folder / kind, f"block-*.{suffix}")
+    remove_files(folder, "status.json", "status-*-of-*.json", "catalogue.parquet", "manifest.json")
 
 
 def open_store(folder: str | Path) -> Store:
@@ -369,8 +356,3 @@ def _parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
 def file_name(spectrum_id: str) -> str:
     """A name for files and groups, in which a slash would be a folder."""
     return spectrum_id.replace("%", "%25").replace("/", "%2F")
-
-
-def _writer() -> str:
-    """Name of this process: two may write the same block, each under a name of its own before it is renamed."""
-    return f"{socket.gethostname()}-{os.getpid()}-{_TOKEN}"

@@ -57,6 +57,8 @@ class Card:
         Solar abundances behind [X/H]; hash of the training grid; what to cite; terms of use.
     held_out_error
         Measured errors on spectra that were not trained on, by name.
+    weights
+        In the file: SHA-256 of ``weights.safetensors``, which loading compares. Empty in memory.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Card:
     citations: tuple[str, ...] = ()
     license: str = ""
     held_out_error: dict[str, float] = field(default_factory=dict)
+    weights: str = ""
 
     def __post_init__(self) -> None:
         n = len(self.labels)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,13 @@ def load_emulator(source: str | Path, card: str | Path | Mapping[str, Any] | Car
         raise ReadError(f"{source}: no such emulator, folder or file. {did_you_mean(str(source), names)}")
     if path.is_dir() and not (path / "config.json").exists():
         where = path / "card.json"
-        the_card = Card.read(where)
-        return _assemble(the_card, _safetensors(path / "weights.safetensors"), where, path)
+        the_card, weights = Card.read(where), path / "weights.safetensors"
+        arrays = _safetensors(weights)
+        if the_card.weights and the_card.weights != _sha256(weights):
+            raise ReadError(
+                f"{weights}: not the weights that {where.name} is of: one of the two was replaced or damaged"
+            )
+        return _assemble(replace(the_card, weights=""), arrays, where, path)
     if not path.is_dir() and path.suffix not in (".npz", *JOBLIB_SUFFIXES):
         raise ReadError(
             f"{path}: give a folder with card.json and weights.safetensors, or an .npz with a card, or a joblib file "
@@ -189,8 +195,27 @@ def _safetensors(path: Path) -> dict[str, np.ndarray]:
         raise ReadError(f"{path}: not a readable safetensors file ({error})") from None
 
 
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def save_emulator(emulator: Emulator, folder: str | Path) -> Path:
-    """Write ``card.json`` and ``weights.safetensors`` into a folder, each by rename; returns the folder."""
+    """Write an emulator that `load_emulator` reads.
+
+    Parameters
+    ----------
+    emulator
+        Any.
+    folder
+        Made here; ``weights.safetensors`` and then ``card.json`` are written into it, each by rename. The card has the
+        SHA-256 of the weights: half of an emulator, or a mixture of two, is not loaded.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     kept = {k: np.asarray(v) for k, v in emulator.params.items() if k not in emulator.network.derived}
@@ -198,8 +223,9 @@ def save_emulator(emulator: Emulator, folder: str | Path) -> Path:
     if emulator.error is not None:
         found = {f"error_{name}": value for name, value in vars(emulator.error).items()}
         arrays |= {name: value for name, value in found.items() if value is not None}
-    table = json.loads(emulator.card.to_json()) | {"wavelength": {}, "medium": "vacuum"}
-    with replacing(folder / "weights.safetensors") as weights, replacing(folder / "card.json") as text:
-        weights.write_bytes(save({k: np.asarray(v, order="C") for k, v in arrays.items()}))
-        text.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+    with replacing(folder / "weights.safetensors") as part:
+        part.write_bytes(save({k: np.asarray(v, order="C") for k, v in arrays.items()}))
+        card = replace(emulator.card, wavelength={}, medium="vacuum", weights=_sha256(part))
+    with replacing(folder / "card.json") as part:
+        part.write_text(card.to_json(), encoding="utf-8")
     return folder

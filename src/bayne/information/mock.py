@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from astropy.table import Table, vstack
 from ..emulators import Card, Emulator, load_emulator
 from ..emulators.linear import Linear
 from ..errors import BayneError
-from ..files import replacing
+from ..files import remove_files, replacing
 from ..forward import observe, plan
 from ..instrument import Instrument, load_instrument
 from ..labels import unit
@@ -29,6 +28,9 @@ COUNTS, SLOPE, BEND = 6400.0, 0.15, 0.2
 
 #: Standard deviation of radial velocities, and range of v sin i (km/s).
 RV, VSINI = 30.0, (1.0, 15.0)
+
+#: File of the true labels, and what it says of who wrote the folder.
+TRUTH, MADE_BY = "truth.ecsv", "bayne mock"
 
 Tell = Callable[[float, str], None]
 
@@ -119,7 +121,7 @@ def mock(
     instrument
         Profile name or `Instrument`.
     output
-        Folder, made here: ``mock-000000.fits``, ..., and ``truth.ecsv``.
+        Folder, made here: ``truth.ecsv``, then ``mock-000000.fits``, ...
     number
         Of stars.
     snr
@@ -129,7 +131,7 @@ def mock(
     seed
         Of everything.
     overwrite
-        Replace the folder.
+        Replace the stars of an earlier call; other files in their folder stay.
     tell
         Called with the share that is done and a line of progress.
 
@@ -141,7 +143,8 @@ def mock(
     Raises
     ------
     BayneError, ReadError
-        The source cannot be read, has fewer stars than asked for, or no wavelength of the instrument; wrong S/N.
+        The source cannot be read, has fewer stars than asked for, or no wavelength of the instrument; wrong S/N; the
+        folder to overwrite has other things in it than mock stars.
     FileExistsError
         The folder is there and `overwrite` is False.
     """
@@ -158,28 +161,44 @@ def mock(
     names = stars.emulator.label_names
     speeds, turns = rng.normal(0.0, RV, number), rng.uniform(*VSINI, number)
     ratios = np.exp(rng.uniform(np.log(snr[0]), np.log(snr[1]), number))
-    if output.exists():
-        shutil.rmtree(output)
-    output.mkdir(parents=True)
-    rows = []
-    for i in range(number):
-        truth = dict(
-            zip((*names, "rv", "vsini", "snr"), (*stars.labels[i], speeds[i], turns[i], ratios[i]), strict=True)
-        )
+    ids = [f"mock-{i:06d}" for i in range(number)]
+    columns = dict(zip(names, stars.labels.T, strict=True)) | {"rv": speeds, "vsini": turns, "snr": ratios}
+    table = Table({"spectrum_id": ids, "path": [f"{name}.fits" for name in ids], **columns})
+    for name in (*names, "rv", "vsini"):
+        table[name].unit = unit(name)
+    table.meta["made_by"] = MADE_BY
+    _remove(output)
+    output.mkdir(parents=True, exist_ok=True)
+    with replacing(output / TRUTH) as part:
+        table.write(part, format="ascii.ecsv")
+    for i, row in enumerate(table):
         made = mock_star(
             stars.emulator, stars.spectrum(i), profile,
             rv=speeds[i], vsini=turns[i], snr=ratios[i], arms=arms, seed=int(rng.integers(2**31)),
         )  # fmt: skip
-        name = f"mock-{i:06d}"
-        _write(replace(made, id=name), output / f"{name}.fits")
-        rows.append({"spectrum_id": name, "path": f"{name}.fits"} | truth)
+        _write(replace(made, id=row["spectrum_id"]), output / row["path"])
         tell((i + 1) / number, f"{i + 1} of {number} stars")
-    table = Table(rows=rows)
-    for name in (*names, "rv", "vsini"):
-        table[name].unit = unit(name)
-    with replacing(output / "truth.ecsv") as part:
-        table.write(part, format="ascii.ecsv")
     return table
+
+
+def _remove(folder: Path) -> None:
+    """Remove what an earlier call wrote, the table last, and nothing else that may be in its folder.
+
+    Raises
+    ------
+    BayneError
+        It is no folder of mock stars.
+    """
+    there = sorted(path.name for path in folder.glob("*")) if folder.is_dir() else [folder.name] * folder.exists()
+    if not there:
+        return
+    try:
+        maker = Table.read(folder / TRUTH, format="ascii.ecsv").meta.get("made_by")
+    except (OSError, ValueError):
+        maker = None
+    if maker != MADE_BY:
+        raise BayneError(f"{folder} is no folder of mock stars, it has {', '.join(there[:3])}: give a new or empty one")
+    remove_files(folder, "mock-??????.fits", TRUTH)
 
 
 def _source(source: Emulator | str | Path, number: int, rng: np.random.Generator) -> _Source:

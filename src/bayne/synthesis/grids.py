@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import multiprocessing
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -18,7 +17,7 @@ import h5py
 import numpy as np
 
 from ..errors import BayneError, ReadError
-from ..files import replacing
+from ..files import remove_files, replacing
 from ..labels import unit
 from ..spectrum import FloatArray, to_vacuum
 from . import lte, pysme  # noqa: F401  (which register themselves)
@@ -234,7 +233,7 @@ def make_grid(
         ) from None
     except OSError as error:
         raise BayneError(f"{error}; {done} spectra are kept in {parts}: go on with resume") from error
-    shutil.rmtree(parts)
+    _remove(parts)
     return output
 
 
@@ -258,16 +257,25 @@ def _folder(output: Path, settings: GridConfig, resume: bool, overwrite: bool) -
     """Folder of the parts, whose ``configuration.json`` says what they are parts of."""
     parts = output.with_name(output.name + ".parts")
     note = parts / "configuration.json"
-    if parts.exists() and overwrite and not resume:
-        shutil.rmtree(parts)
+    there = [] if note.exists() or not parts.exists() else sorted(path.name for path in parts.glob("[!.]*"))
+    if there:
+        raise BayneError(f"{parts} is no folder of parts of a grid, it has {', '.join(there[:3])}: move it away")
+    if overwrite and not resume:
+        _remove(parts)
     if parts.exists():
         if not resume:
             raise BayneError(f"{parts} has parts of an unfinished run: go on with resume, or overwrite it")
-        _same(note.read_text(encoding="utf-8") if note.exists() else "{}", settings, parts)
+        if note.exists():
+            _same(note.read_text(encoding="utf-8"), settings, parts)
     parts.mkdir(parents=True, exist_ok=True)
     with replacing(note) as part:
         part.write_text(settings.identity(), encoding="utf-8")
     return parts
+
+
+def _remove(parts: Path) -> None:
+    """Remove parts, then the note that says what they are, and the folder unless something else is in it."""
+    remove_files(parts, "part-*.npz", "configuration.json")
 
 
 def _same(found: str, settings: GridConfig, where: Path) -> None:

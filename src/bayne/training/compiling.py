@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import astuple, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +19,7 @@ from ..emulators import Emulator, ErrorModel, load_emulator, save_emulator
 from ..emulators.coordinates import absorbance, hydrogen_matrix, sensitivity
 from ..emulators.payne_large import PayneLarge
 from ..errors import BayneError
-from ..files import digest
+from ..files import digest, remove_files, unfinished
 from ..forward import observe, plan
 from ..instrument import Instrument, load_instrument
 from ..precision import double
@@ -50,6 +52,11 @@ SAMPLING = 3.0
 
 #: Wavelengths reach this far beyond the instrument's, for stars that move (km/s).
 MARGIN = 600.0
+
+log = logging.getLogger("bayne")
+
+#: What `save_emulator` writes.
+FILES = ("card.json", "weights.safetensors")
 
 Tell = Callable[[float, str], None]
 
@@ -101,9 +108,27 @@ def compile(
     if not error > 0:
         raise BayneError(f"error = {error}: give a positive error in flux, such as 5e-4")
     folder = cache_folder() / "compiled" / _digest(emulator, profile, error, seed)
-    if not (folder / "card.json").exists():
-        save_emulator(_distil(emulator, profile, error, seed, tell), folder)
-    return replace(load_emulator(folder), teacher=emulator)
+    found = _kept(folder)
+    if found is None:
+        part = save_emulator(_distil(emulator, profile, error, seed, tell), unfinished(folder))
+        try:
+            part.rename(folder)
+        except OSError:  # another process was first
+            remove_files(part, *FILES)
+        found = load_emulator(folder)
+    return replace(found, teacher=emulator)
+
+
+def _kept(folder: Path) -> Emulator | None:
+    """An emulator of the cache; None where there is none, or no more than what a killed process left of it."""
+    if not folder.exists():
+        return None
+    try:
+        return load_emulator(folder)
+    except BayneError as problem:
+        log.warning("%s; it is distilled again", problem)
+        remove_files(folder, *FILES)
+        return None
 
 
 def _digest(emulator: Emulator, profile: Instrument, error: float, seed: int) -> str:

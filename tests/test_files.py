@@ -12,9 +12,14 @@ from bayne.files import locked, remove_files, replacing
 def test_a_block_that_fails_leaves_the_file_as_it_was(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(ZeroDivisionError), replacing(path) as part:
-        part.write_text("half")
-        raise ZeroDivisionError
+
+    def fail():
+        with replacing(path) as part:
+            part.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert [p.read_text() for p in tmp_path.iterdir()] == ["old"]
 
 

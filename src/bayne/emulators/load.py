@@ -66,12 +66,10 @@ def load_emulator(source: str | Path, card: str | Path | Mapping[str, Any] | Car
         raise ReadError(f"{source}: no such emulator, folder or file. {did_you_mean(str(source), names)}")
     if path.is_dir() and not (path / "config.json").exists():
         where = path / "card.json"
-        the_card, weights = Card.read(where), path / "weights.safetensors"
-        arrays = _safetensors(weights)
-        if the_card.weights and the_card.weights != _sha256(weights):
-            raise ReadError(
-                f"{weights}: not the weights that {where.name} is of: one of the two was replaced or damaged"
-            )
+        the_card, file = Card.read(where), path / "weights.safetensors"
+        arrays = _safetensors(file)
+        if the_card.weights and the_card.weights != _sha256(file):
+            raise ReadError(f"{file}: not the weights that {where.name} is of: one of the two was replaced or damaged")
         return _assemble(replace(the_card, weights=""), arrays, where, path)
     if not path.is_dir() and path.suffix not in (".npz", *JOBLIB_SUFFIXES):
         raise ReadError(

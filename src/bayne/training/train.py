@@ -161,8 +161,8 @@ def _one(
     _enough(grid)
     if uneven := grid.uneven():
         log.warning(
-            "rows held out of the grid are not spread like the others, so errors on them are not those of the grid: %s; "
-            "put the rows in random order",
+            "rows held out of the grid are not spread like the others: %s; errors on them are not those of the grid. "
+            "Put the rows in random order",
             uneven,
         )
     text = f"# grid {grid.hash}" + ("" if base is None else f", from {digest(base.params)}") + "\n"

@@ -29,8 +29,8 @@ from astropy.table import Table, vstack
 
 from bayne.emulators import Emulator, load_emulator, save_emulator
 from bayne.information.mock import mock_star
-from bayne.spectrum import vacuum_to_air
 from bayne.training import Grid, evaluate, read_grid, train
+from bayne.wavelength import vacuum_to_air
 
 PACKAGE = Path(__file__).parents[1] / "src" / "bayne"
 CONFIGURATIONS = Path(__file__).parent / "default"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayne.spectrum import to_vacuum
 from bayne.synthesis.linelist import LineList
 from bayne.synthesis.species import parse_species
+from bayne.wavelength import to_vacuum
 
 #: Air wavelength (Å), species, log gf, lower level (eV), log10 of the radiative and Stark widths, and for collisions
 #: with hydrogen the packed cross section of Anstee, Barklem and O'Mara, or log10 of the width (Buder et al. 2021, MNRAS

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-BASE = ("spectrum", "labels", "instrument", "flags", "errors", "files", "lockstep", "precision", "cache")
+BASE = ("spectrum", "labels", "instrument", "flags", "errors", "wavelength", "files", "lockstep", "precision", "cache")
 
 #: From the top to the bottom; the packages or modules of one row may import each other.
 ORDER: tuple[tuple[str, ...], ...] = (

@@ -156,7 +156,7 @@ def test_flags_in_the_docs_can_be_asked_for() -> None:
 
 
 def test_spectrum_from_arrays_in_the_docs() -> None:
-    (code,) = [c for c in blocks(ROOT / "docs" / "how-to" / "read-your-spectra.md", "python") if "make_arm" in c]
+    (code,) = [c for c in blocks(ROOT / "docs" / "how-to" / "read-your-spectra.md", "python") if "from_arrays" in c]
     scope: dict[str, Any] = {}
     exec(code, scope)
     assert scope["spectrum"].n_good == 2000

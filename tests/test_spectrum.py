@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import numpy as np
 import pytest
+from astropy import units
 from astropy import units as u
 from scipy.sparse import dia_matrix
 from specutils.utils.wcs_utils import vac_to_air
 
 from bayne import BayneError
-from bayne.spectrum import (
-    Arm,
-    BandedLSF,
-    GaussianLSF,
-    Spectrum,
-    air_to_vacuum,
-    make_arm,
-    to_vacuum,
-    vacuum_to_air,
-)
+from bayne.spectrum import Arm, BandedLSF, GaussianLSF, Spectrum, make_arm
+from bayne.wavelength import air_to_vacuum, to_vacuum, vacuum_to_air
 
 WAVE = np.linspace(5000.0, 5010.0, 11)
 
@@ -188,3 +181,91 @@ def test_the_hash_is_of_what_was_observed() -> None:
         made(bary_kms=0.0), made(normalized=True), made(lsf=GaussianLSF(np.full(11, 0.2), scale_sigma=0.1)),
     )  # fmt: skip
     assert len({made().hash, *(other.hash for other in others)}) == 1 + len(others)
+
+
+def test_lists_are_arrays_and_equal_spectra_are_equal() -> None:
+    def made(**changes: Any) -> Spectrum:
+        lists = {"wavelength": WAVE.tolist(), "flux": [1.0] * 11, "ivar": [4] * 11, "mask": [False] * 11}
+        return Spectrum((Arm(**(lists | {"lsf": GaussianLSF([0.2] * 11)} | changes)),))  # type: ignore[arg-type]
+
+    assert made().n_good == 11
+    assert made().with_resolution(20_000).arms[0].lsf is not None
+    assert made() == made()
+    assert made(flux=[np.nan] * 11) == made(flux=[np.nan] * 11)
+    assert made() != made(ivar=None)
+    assert made() != made(flux=[2.0] * 11)
+    assert made() != made(lsf=GaussianLSF(np.full(11, 0.3)))
+    assert made() != "a spectrum"
+    assert replace(made(), id="b") != made()
+
+
+@pytest.mark.parametrize("name", ["blue/1", "", 3])
+def test_names_that_no_file_can_have_are_refused(name: Any) -> None:
+    with pytest.raises(BayneError, match=r"arm name .*: give text without '/'"):
+        arm(name=name)
+
+
+def test_gaps_filled_with_a_constant_are_masked_and_counted() -> None:
+    wave, rng = np.linspace(5000, 5100, 2000), np.random.default_rng(0)
+    flux, counts = 1 + 0.01 * rng.normal(size=2000), {}
+    gap = np.zeros(2000, bool)
+    for start, value in ((100, 0.0), (900, 1.0), (1500, 0.97)):
+        gap[start : start + 200] = True
+        flux[start : start + 200] = value
+    flux[50:69] = 1.0  # less than one would take for a gap
+    error = np.full(2000, 0.01)
+    error[100:110] = 0.0
+    made = make_arm(wave, flux, error=error, counts=counts)
+    np.testing.assert_array_equal(made.mask, gap)
+    assert counts == {"no information": 10, "filled gap": 590}
+    assert make_arm(wave, np.ones(2000)).good.all(), "a spectrum of ones is what was asked for, as in a mock"
+
+
+def test_from_arrays_converts_and_counts() -> None:
+    wave, flux, error = np.linspace(480.0, 490.0, 500), np.ones(500), np.full(500, 0.5)
+    flux[3], error[7] = np.nan, 0.0
+    made = Spectrum.from_arrays(
+        wave.tolist(), flux, error, medium="air", unit="NM", resolution=20_000, frame="barycentric", id="a", star_id="b"
+    )
+    (one,) = made.arms
+    assert one.wavelength == pytest.approx(air_to_vacuum(10 * wave))
+    assert isinstance(one.lsf, GaussianLSF)
+    assert one.lsf.fwhm == pytest.approx(one.wavelength / 20_000)
+    assert np.flatnonzero(one.mask).tolist() == [3, 7]
+    assert made.counts == {"not finite": 1, "no information": 1}
+    assert (made.frame, made.id, made.star_id, one.name) == ("barycentric", "a", "b", "0")
+    assert made.provenance["hash"]
+    assert Spectrum.from_arrays(wave * units.nm, flux, medium="air").arms[0].wavelength == pytest.approx(one.wavelength)
+
+
+def test_from_arrays_makes_arms_of_several_arrays_and_of_orders_in_one() -> None:
+    first, second = np.linspace(5000, 5100, 300), np.linspace(5080, 5180, 400)
+    flux = [np.full(300, 1.0), np.full(400, 2.0)]
+    made = Spectrum.from_arrays([first, second], flux, ivar=flux, medium="vacuum", names=["a", "b"])
+    assert [(each.name, each.flux.size, each.flux[0]) for each in made.arms] == [("a", 300, 1.0), ("b", 400, 2.0)]
+    together = Spectrum.from_arrays(np.concatenate([first, second]), np.concatenate(flux), medium="vacuum")
+    assert [(each.name, each.flux.size, each.flux[0]) for each in together.arms] == [("0", 300, 1.0), ("1", 400, 2.0)]
+    square = np.stack([first, first + 90])
+    assert len(Spectrum.from_arrays(square, np.ones((2, 300)), medium="vacuum").arms) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"flux": np.ones(10)}, "flux has shape .10,., wavelength has .500,."),
+        ({"unit": "furlong"}, "unit 'furlong': say 'Angstrom', 'nm' or 'um'"),
+        ({"unit": "nm"}, "not those of a stellar spectrum; is the unit right"),
+        ({"wavelength": np.log10(np.linspace(5000, 5010, 500))}, "or are they logarithms"),
+        ({"medium": "water"}, "say 'vacuum' or 'air'"),
+        ({"ivar": np.ones(500), "error": np.ones(500)}, "error or ivar, not both"),
+        ({"names": ["a", "b"]}, "2 names for 1 arms"),
+        ({"names": ["a/b"]}, "without '/'"),
+        ({"wavelength": np.random.default_rng(0).uniform(5000, 5010, 500)}, "sort them"),
+        ({"wavelength": [np.linspace(5000, 5010, 500)]}, "flux has 500 arrays, wavelength has 1"),
+        ({"resolution": -3}, "a positive number"),
+    ],
+)
+def test_from_arrays_says_what_is_wrong(changes: dict[str, Any], words: str) -> None:
+    good = {"wavelength": np.linspace(50_000, 50_100, 500), "flux": np.ones(500), "medium": "vacuum"}
+    with pytest.raises(BayneError, match=words):
+        Spectrum.from_arrays(**(good | changes))

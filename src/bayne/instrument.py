@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .errors import BayneError, did_you_mean
-from .spectrum import FloatArray, GaussianLSF, to_vacuum, within
+from .spectrum import FloatArray, GaussianLSF
+from .wavelength import to_vacuum, within
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import BayneError
 from .files import digest
+from .wavelength import in_angstrom, pieces, to_vacuum
 
 #: Speed of light in km/s (exact, SI).
 C_KMS = 299_792.458
@@ -18,89 +19,33 @@ C_KMS = 299_792.458
 #: FWHM of a Gaussian in units of its standard deviation, 2 sqrt(2 ln 2).
 FWHM_PER_SIGMA = 2.354820045030949
 
+#: Equal fluxes in a row that no noise leaves.
+FILLED = 20
+
 Frame = Literal["observed", "barycentric", "rest"]
 Medium = Literal["vacuum", "air"]
 FloatArray = NDArray[np.float64]
 
 
-def vacuum_to_air(wavelength: ArrayLike) -> FloatArray:
-    """Air wavelength of a vacuum wavelength, both in Å.
+class _EqualByContent:
+    """Equality of dataclasses whose fields may be arrays."""
 
-    Ciddor (1996, Applied Optics 35, 1566), equation 1: standard dry air at 15 °C, 101325 Pa and 450 ppm
-    CO2. Its range is 2300 to 16900 Å; it is smooth on to 25000 Å.
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(_equal(getattr(self, name), getattr(other, name)) for name in vars(self))
 
-    Raises
-    ------
-    BayneError
-        Below 2000 Å, where air is opaque and the formula diverges.
-    """
-    vacuum = np.asarray(wavelength, dtype=np.float64)
-    if np.any(vacuum < 2000.0):
-        raise BayneError("air wavelengths are defined from 2000 Å; are these in nm or µm, or vacuum?")
-    s2 = (1e4 / vacuum) ** 2
-    index = 1.0 + 0.05792105 / (238.0185 - s2) + 0.00167917 / (57.362 - s2)
-    return vacuum / index
+    __hash__ = None  # type: ignore[assignment]  # arrays have none
 
 
-def air_to_vacuum(wavelength: ArrayLike) -> FloatArray:
-    """Vacuum wavelength of an air wavelength, both in Å: the inverse of `vacuum_to_air`, to 1e-12.
-
-    Raises
-    ------
-    BayneError
-        Below 2000 Å.
-    """
-    air = np.asarray(wavelength, dtype=np.float64)
-    vacuum = air * 1.0003  # below any air wavelength's partner, so that the check on the range is right
-    for _ in range(4):  # the index changes by 1e-7 per Å: each turn gains four digits and more
-        vacuum = air * (vacuum / vacuum_to_air(vacuum))
-    return vacuum
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, np.ndarray):
+        return isinstance(other, np.ndarray) and np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+    return not isinstance(other, np.ndarray) and bool(one == other)
 
 
-def to_vacuum(wavelength: ArrayLike, medium: str) -> FloatArray:
-    """Wavelengths of the stated medium as vacuum Å.
-
-    Raises
-    ------
-    BayneError
-        The medium is neither ``"vacuum"`` nor ``"air"``.
-    """
-    if medium == "vacuum":
-        return np.asarray(wavelength, dtype=np.float64)
-    if medium == "air":
-        return air_to_vacuum(wavelength)
-    raise BayneError(f"medium {medium!r}: say 'vacuum' or 'air'")
-
-
-def within(wavelength: ArrayLike, windows: Iterable[Sequence[float]]) -> NDArray[np.bool_]:
-    """True, in the shape of the wavelengths, where they lie in any of the windows (low, high)."""
-    wave = np.asarray(wavelength, dtype=np.float64)
-    inside = np.zeros(wave.shape, bool)
-    for low, high in windows:
-        inside |= (wave >= low) & (wave <= high)
-    return inside
-
-
-def as_windows(given: object) -> tuple[tuple[float, float], ...]:
-    """Wavelength windows (low, high) from a sequence of pairs, or from one pair.
-
-    Raises
-    ------
-    BayneError
-        It is neither, or a window does not end after it begins.
-    """
-    pairs = np.asarray(given, dtype=object)
-    try:
-        windows = np.atleast_2d(pairs.astype(np.float64))
-    except (TypeError, ValueError):
-        windows = np.zeros((0, 0))
-    if windows.ndim != 2 or windows.shape[1] != 2 or not np.all(windows[:, 0] < windows[:, 1]):
-        raise BayneError(f"windows {given!r}: give pairs (low, high) in vacuum Å, such as [(5000, 5100), (5160, 5200)]")
-    return tuple((float(low), float(high)) for low, high in windows)
-
-
-@dataclass(frozen=True)
-class GaussianLSF:
+@dataclass(frozen=True, eq=False)
+class GaussianLSF(_EqualByContent):
     """Gaussian line-spread function given by its width at every pixel.
 
     Parameters
@@ -117,9 +62,12 @@ class GaussianLSF:
     scale_sigma: float = 0.0
     includes_pixel: bool = True
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fwhm", np.asarray(self.fwhm, dtype=np.float64))
 
-@dataclass(frozen=True)
-class BandedLSF:
+
+@dataclass(frozen=True, eq=False)
+class BandedLSF(_EqualByContent):
     """Line-spread function as a banded matrix that takes pixel averages to observed pixels.
 
     Parameters
@@ -138,8 +86,8 @@ class BandedLSF:
 LSF = GaussianLSF | BandedLSF
 
 
-@dataclass(frozen=True)
-class Arm:
+@dataclass(frozen=True, eq=False)
+class Arm(_EqualByContent):
     """One contiguous piece of a spectrum: an arm, a chip or an echelle order.
 
     Parameters
@@ -155,12 +103,12 @@ class Arm:
     lsf
         Line-spread function; None where nothing is known or an emulator contains it.
     name
-        Shown in reports and used in the names of per-arm nuisances.
+        Shown in reports and used in the names of per-arm nuisances and of files' variables: without a slash.
 
     Raises
     ------
     BayneError
-        Shapes differ, or wavelengths are not finite, positive and strictly increasing.
+        Shapes differ; wavelengths are not finite, positive and strictly increasing; the name is empty or has a slash.
     """
 
     wavelength: FloatArray
@@ -171,6 +119,12 @@ class Arm:
     name: str = "0"
 
     def __post_init__(self) -> None:
+        for what in ("wavelength", "flux", "ivar"):
+            if getattr(self, what) is not None:
+                object.__setattr__(self, what, np.asarray(getattr(self, what), dtype=np.float64))
+        object.__setattr__(self, "mask", np.asarray(self.mask, dtype=bool))
+        if not isinstance(self.name, str) or not self.name or "/" in self.name:
+            raise BayneError(f"arm name {self.name!r}: give text without '/'")
         n = np.shape(self.wavelength)
         for what in ("flux", "ivar", "mask"):
             value = getattr(self, what)
@@ -201,11 +155,17 @@ def make_arm(
     error: ArrayLike | None = None,
     ivar: ArrayLike | None = None,
     mask: ArrayLike | None = None,
+    reasons: Mapping[str, NDArray[np.bool_]] = {},
+    counts: dict[str, int] | None = None,
     medium: Medium = "vacuum",
     lsf: LSF | None = None,
     name: str = "0",
 ) -> Arm:
-    """Build an `Arm` from whatever a file has: copies, sorts, converts, and masks what is not finite.
+    """Build an `Arm` from whatever a file has: copies, sorts, converts, and masks what carries no information.
+
+    Masked are fluxes that are not finite ("not finite"), errors below zero ("negative error"), errors that are not
+    finite or say that nothing was measured ("no information"), and gaps that were filled with a constant, as merged
+    echelle orders have them ("filled gap"): `FILLED` or more equal fluxes in a row, less than half of the arm in all.
 
     Parameters
     ----------
@@ -214,10 +174,13 @@ def make_arm(
     flux
         (n,).
     error, ivar
-        (n,) standard deviation or inverse variance, at most one of the two. Errors that are zero, negative
-        or not finite become ``ivar = 0``, masked.
+        (n,) standard deviation or inverse variance, at most one of the two. Where it is masked, ``ivar`` becomes 0.
     mask
         (n,) True = bad.
+    reasons
+        Further (n,) masks, by name.
+    counts
+        Masked pixels so far, by reason; added to.
     medium, lsf, name
         See `Arm`; an LSF is given in the order of the input.
 
@@ -230,24 +193,92 @@ def make_arm(
         raise BayneError("give error or ivar, not both")
     wave = to_vacuum(wavelength, medium).copy()
     value = np.array(flux, dtype=np.float64)
-    bad = np.zeros(value.shape, bool) if mask is None else np.array(mask, dtype=bool)
+    why = {name: np.asarray(where, dtype=bool) for name, where in reasons.items()}
+    if mask is not None:
+        why["masked"] = np.asarray(mask, dtype=bool)
+    why["not finite"] = ~np.isfinite(value)
     weight: FloatArray | None = None
-    given = error if error is not None else ivar
-    if given is not None:
-        given = np.array(given, dtype=np.float64)
+    if error is not None or ivar is not None:
+        spread = np.array(error if error is not None else ivar, dtype=np.float64)
+        why["negative error"] = spread < 0
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            weight = np.where(given > 0, given if error is None else given**-2.0, 0.0)
-        unusable = ~np.isfinite(weight) | (weight <= 0)
-        weight = np.where(unusable, 0.0, weight)
-        if bad.shape == unusable.shape:
-            bad |= unusable
-    bad |= ~np.isfinite(value)
+            weight = np.where(spread > 0, spread if error is None else spread**-2.0, 0.0)
+        why["no information"] = ~(np.isfinite(spread) & np.isfinite(weight) & ((weight > 0) | (spread < 0)))
+    for what, where in why.items():
+        if where.shape != value.shape:
+            raise BayneError(f"arm {name!r}: {what} has shape {where.shape}, flux has {value.shape}")
+    bad = np.logical_or.reduce(list(why.values()))
+    why["filled gap"] = _filled(value) & ~bad
+    bad |= why["filled gap"]
+    if counts is not None:
+        for reason, where in why.items():
+            if where.any():
+                counts[reason] = counts.get(reason, 0) + int(where.sum())
+    if weight is not None:
+        weight = np.where(np.isfinite(weight), weight, 0.0)
     value = np.where(np.isfinite(value), value, 0.0)
     if wave.ndim == 1 and wave.size > 1 and wave[0] > wave[-1]:
         wave, value, bad = wave[::-1].copy(), value[::-1].copy(), bad[::-1].copy()
         weight = None if weight is None else weight[::-1].copy()
         lsf = _reversed(lsf)
     return Arm(wave, value, weight, bad, lsf, name)
+
+
+def _filled(flux: FloatArray) -> NDArray[np.bool_]:
+    """(n,) True in runs of `FILLED` or more equal values; nowhere where these are half of all or more."""
+    if flux.ndim != 1:
+        return np.zeros(flux.shape, bool)
+    starts = np.flatnonzero(np.concatenate([[True], np.diff(flux) != 0]))
+    length = np.diff(np.append(starts, flux.size))
+    filled = np.repeat(length >= FILLED, length)
+    return filled & (2 * filled.sum() < flux.size)
+
+
+def make_arms(
+    wavelength: ArrayLike,
+    flux: ArrayLike,
+    *,
+    name: str | None = None,
+    reasons: Mapping[str, NDArray[np.bool_]] = {},
+    error: ArrayLike | None = None,
+    ivar: ArrayLike | None = None,
+    mask: ArrayLike | None = None,
+    counts: dict[str, int] | None = None,
+    medium: Medium = "vacuum",
+) -> list[Arm]:
+    """Arms as `make_arm` builds them: one, or where wavelengths jump back, as those of overlapping orders do, several.
+
+    Parameters
+    ----------
+    name
+        Of the arm; several are called ``<name>-0``, ``<name>-1``, ..., and without a name 0, 1, ...
+    wavelength, flux, reasons, error, ivar, mask, counts, medium
+        See `make_arm`.
+
+    Raises
+    ------
+    BayneError
+        The wavelengths are not in order; see also `make_arm`.
+    """
+    wave = np.asarray(wavelength, dtype=np.float64)
+    columns = {"flux": flux, "error": error, "ivar": ivar, "mask": mask}
+    known: dict[str, Any] = {key: np.asarray(column) for key, column in columns.items() if column is not None}
+    for key, column in known.items():
+        if column.shape != wave.shape:
+            raise BayneError(f"arm {name or '0'!r}: {key} has shape {column.shape}, wavelength has {wave.shape}")
+    parts = pieces(wave) if wave.ndim == 1 else [slice(None)]
+    names = [name or "0"] if len(parts) == 1 else [f"{name}-{i}" if name else str(i) for i in range(len(parts))]
+    return [
+        make_arm(
+            wave[part],
+            **{key: column[part] for key, column in known.items()},
+            reasons={key: where[part] for key, where in reasons.items()},
+            counts=counts,
+            medium=medium,
+            name=own,
+        )
+        for part, own in zip(parts, names, strict=True)
+    ]
 
 
 def _reversed(lsf: LSF | None) -> LSF | None:
@@ -258,8 +289,8 @@ def _reversed(lsf: LSF | None) -> LSF | None:
     return None
 
 
-@dataclass(frozen=True)
-class Spectrum:
+@dataclass(frozen=True, eq=False)
+class Spectrum(_EqualByContent):
     """A star's spectrum in one or several arms. Never modified after it was built.
 
     Parameters
@@ -300,6 +331,96 @@ class Spectrum:
         names = [arm.name for arm in self.arms]
         if len(set(names)) != len(names):
             raise BayneError(f"arm names must differ, got {names}")
+
+    @classmethod
+    def from_arrays(
+        cls,
+        wavelength: Any,
+        flux: Any,
+        error: Any = None,
+        *,
+        ivar: Any = None,
+        mask: Any = None,
+        medium: Medium,
+        unit: str | None = None,
+        resolution: float | None = None,
+        instrument: str = "",
+        frame: Frame = "observed",
+        bary_kms: float | None = None,
+        normalized: bool = False,
+        names: Sequence[str] | None = None,
+        id: str = "spectrum",
+        star_id: str = "",
+    ) -> Spectrum:
+        """A spectrum from arrays of any origin.
+
+        Parameters
+        ----------
+        wavelength, flux
+            (n,) numbers; or a sequence of such arrays, one for each arm or order. Where one array of wavelengths jumps
+            back, as those of orders one after the other do, each piece becomes an arm.
+        error, ivar
+            Standard deviation or inverse variance in the same form, at most one of the two. Without either the noise is
+            estimated from the spectrum, unless `fit_star` is given the S/N.
+        mask
+            True = bad, in the same form.
+        medium
+            ``"air"`` or ``"vacuum"``. Wavelengths in air are converted.
+        unit
+            Of the wavelengths, such as ``"nm"``; None for that of the array (a `Quantity` or a column of a table), and
+            Å where it has none.
+        resolution
+            R = λ/FWHM; None where the instrument or `fit_star` says it.
+        instrument
+            Name of a profile, see `load_instrument`.
+        frame, bary_kms, normalized, id, star_id
+            See `Spectrum`.
+        names
+            Of the arms; 0, 1, ... by default.
+
+        Returns
+        -------
+        Spectrum
+            What is not finite or has an error of zero, and gaps filled with a constant, are masked and counted.
+
+        Raises
+        ------
+        BayneError
+            Arrays differ in length or number, wavelengths are in another unit or not in order, the medium is unknown;
+            see also `make_arm` and `Spectrum`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> wavelength = np.linspace(480.0, 490.0, 2000)
+        >>> star = Spectrum.from_arrays(wavelength, np.ones(2000), medium="air", unit="nm", resolution=28_000)
+        >>> star.arms[0].wavelength[0].round(2)
+        4801.34
+        """
+        columns = {"wavelength": wavelength, "flux": flux, "error": error, "ivar": ivar, "mask": mask}
+        columns = {key: column for key, column in columns.items() if column is not None}
+        several = np.ndim(wavelength[0]) == 1
+        arms = {key: list(column) if several else [column] for key, column in columns.items()}
+        number = len(arms["wavelength"])
+        for key, column in arms.items():
+            if len(column) != number:
+                raise BayneError(f"{key} has {len(column)} arrays, wavelength has {number}: give one for each arm")
+        if names is not None and len(names) != number:
+            raise BayneError(f"{len(names)} names for {number} arms")
+        counts: dict[str, int] = {}
+        made = []
+        for i in range(number):
+            own = {key: column[i] for key, column in arms.items()}
+            wave = own.pop("wavelength")
+            wave = in_angstrom(wave, unit or str(getattr(wave, "unit", None) or "Angstrom"))
+            own_name = names[i] if names is not None else str(i) if several else None
+            made += make_arms(wave, **own, medium=medium, counts=counts, name=own_name)
+        spectrum = cls(
+            arms=tuple(made), frame=frame, bary_kms=bary_kms, normalized=normalized, id=id, star_id=star_id,
+            instrument=instrument, provenance={"format": "arrays"}, counts=counts,
+        )  # fmt: skip
+        spectrum = replace(spectrum, provenance=spectrum.provenance | {"hash": spectrum.hash})
+        return spectrum if resolution is None else spectrum.with_resolution(resolution)
 
     @property
     def n_good(self) -> int:

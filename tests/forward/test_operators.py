@@ -4,10 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 from scipy.special import erf
 
 from bayne.errors import BayneError
 from bayne.forward import TooSharp, observe, plan
+from bayne.forward.operators import limb_darkening
 from bayne.spectrum import C_KMS, FWHM_PER_SIGMA, BandedLSF, GaussianLSF, Spectrum, make_arm
 from toy import log_grid, table_emulator
 
@@ -116,7 +118,18 @@ def test_rotation_is_the_integral_over_a_limb_darkened_disk(vsini):
     flux, wave = observed(PIXELS, SAME, vsini=vsini)
     near = np.abs(km(wave)) < vsini + 20
     pick = np.flatnonzero(near)[:: max(1, near.sum() // 60)]
-    np.testing.assert_allclose(flux[pick], disk(vsini, 0.6, 0.0, km(wave[pick])), atol=1e-4)
+    np.testing.assert_allclose(flux[pick], disk(vsini, 0.64, 0.0, km(wave[pick])), atol=1e-4)
+
+
+@pytest.mark.parametrize("wavelength", [4000.0, 5000.0, 6500.0, 8000.0, 15_000.0])
+def test_limb_darkening_is_that_of_the_sun(wavelength):
+    """Against the polynomials of SolarSoft (darklimb_u.pro, darklimb_v.pro), fits to an earlier table."""
+    u = [-8.9829751, 0.0069093916, -1.8144591e-6, 2.2540875e-10, -1.3389747e-14, 3.0453572e-19]
+    v = [9.2891180, -0.0062212632, 1.5788029e-6, -1.9359644e-10, 1.1444469e-14, -2.599494e-19]
+    mu = np.linspace(0, 1, 2001)
+    a, b = np.polyval(u[::-1], wavelength), np.polyval(v[::-1], wavelength)
+    disk_mean = 2 * trapezoid((1 - a * (1 - mu) - b * (1 - mu**2)) * mu, mu)
+    assert 1 - float(limb_darkening(wavelength)) / 3 == pytest.approx(disk_mean, abs=0.01)
 
 
 @pytest.mark.parametrize("vmac", [2.0, 8.0, 25.0])
@@ -190,3 +203,28 @@ def test_gradients_agree_with_finite_differences():
             # fourth-order differences: the flux itself is float32
             numeric = np.asarray(8 * (f(x + step) - f(x - step)) - (f(x + 2 * step) - f(x - 2 * step))) / (12 * h)
             np.testing.assert_allclose(jacobian[:, i], numeric, atol=2e-3 * np.abs(numeric).max() + 1e-6)
+
+
+@pytest.mark.parametrize(("step", "resolution"), [(0.045, 25_000), (0.045, 75_000), (0.01, 47_000), (0.12, 10_000)])
+def test_independent_errors_of_the_emulator_count_as_what_they_do_to_a_line(step, resolution):
+    """A line that is wider than the LSF has the scatter that a variance per pixel says, however dense the pixels are.
+
+    The kernel alone, and its square, do not pass: 25,000 and 47,000 are where they fail.
+    """
+    wave = np.arange(4975.0, 5025.0, step)
+    arm = make_arm(wave, np.ones(wave.size), error=np.ones(wave.size), lsf=GaussianLSF(wave / resolution))
+    noise = np.random.default_rng(0).normal(size=(400, WAVE.size))
+    with jax.enable_x64(True):
+        p = plan(Spectrum((arm,)), emulator(), 0.0)
+        at = [jnp.asarray(x) for x in (0.0, 0.0, 0.0, 1.0)]
+        seen = np.asarray(observe(p.static, p.arrays, jnp.asarray(noise), *at))[0]
+    template = np.where(p.used[0], np.exp(-0.5 * (km(wave) / 60.0) ** 2), 0.0)
+    scatter = np.std(template @ seen / np.sum(template**2))
+    variance = float(np.median(p.arrays["independent"][0][p.used[0]]))
+    told = np.sqrt(variance / np.sum(template**2))
+    assert 0.9 < told / scatter < 1.3
+    if resolution == 47_000:
+        assert told / np.sqrt(variance) < 0.7 * scatter, "with the kernel"
+    if resolution == 25_000:
+        squares = np.mean(np.var(seen[p.used[0]], axis=1))
+        assert np.sqrt(squares / np.sum(template**2)) < 0.7 * scatter, "with its square"

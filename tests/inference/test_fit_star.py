@@ -279,6 +279,22 @@ def test_windows_and_mask_exclude_pixels(star, fit, maximum, truth):
     assert row(result, "teff")["std"] > row(maximum, "teff")["std"]
 
 
+def test_a_velocity_may_be_measured_alone(star, fit, truth, maximum):
+    """With every label of the network fixed."""
+    names = ("teff", "logg", "fe_h", "mg_fe")
+    result = fit(star, fixed={name: truth[name] for name in names})
+    assert_recovers(result, {"rv": truth["rv"]})
+    assert row(result, "rv")["std"] <= row(maximum, "rv")["std"]
+    assert all(row(result, name)["std"] == 0 for name in names)
+
+
+def test_a_spectrum_that_is_not_normalised_is_not_taken_to_be(star, fit, truth):
+    """Whatever its file says: the median of these counts is far from 1."""
+    result = fit(replace(star, normalized=True))
+    assert "is said to be normalised, but its median is" in " ".join(result.messages)
+    assert_recovers(result, truth)
+
+
 def test_an_arm_may_be_left_out_altogether(star, fit, truth):
     result = fit(star, windows=((5000.0, 5040.0),))
     assert not result.arms[1].used.any()

@@ -7,7 +7,8 @@ import pytest
 
 import bayne
 from bayne import Flag
-from bayne.spectrum import C_KMS, GaussianLSF, Spectrum, air_to_vacuum, make_arm, vacuum_to_air
+from bayne.spectrum import C_KMS, GaussianLSF, Spectrum, make_arm
+from bayne.wavelength import air_to_vacuum, vacuum_to_air
 from toy import LOWER, UPPER, log_grid, table_emulator
 
 RESOLUTION = 30_000.0

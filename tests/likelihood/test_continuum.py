@@ -1,10 +1,12 @@
 """The pilot continuum and the noise estimate do what the fit needs of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from bayne.likelihood.continuum import PRIOR_SIGMA, estimated_ivar, pilot
-from bayne.spectrum import make_arm
+from bayne.spectrum import GaussianLSF, make_arm
 from toy import LOWER, UPPER, toy_flux
 
 
@@ -35,3 +37,20 @@ def test_pilot_survives_hopeless_input():
         level = pilot(make_arm(wave, flux), np.ones(wave.size, bool), 3)
         assert np.all(np.isfinite(level))
         assert np.all(level > 0)
+
+
+def test_noise_is_not_estimated_across_gaps_nor_from_pixels_that_share_it():
+    """A spectrum resampled to ten pixels per FWHM, whose orders were merged with zeros between them."""
+    rng, wave = np.random.default_rng(3), np.arange(5000.0, 5060.0, 0.01)
+    smooth = np.convolve(rng.normal(size=wave.size + 8), np.ones(9) / 3, mode="valid")  # variance 1
+    flux = 1 + 0.01 * smooth
+    flux[3000:3900], flux[5000:5500] = 0.0, 1.0
+    arm = make_arm(wave, flux, lsf=GaussianLSF(np.full(wave.size, 0.2)))
+    assert (~arm.good).sum() == 1400
+    found = np.median(estimated_ivar(arm)[arm.good]) ** -0.5
+    assert found == pytest.approx(0.01, rel=0.1)
+    neighbours = np.median(estimated_ivar(replace(arm, lsf=None))[arm.good]) ** -0.5
+    assert neighbours < 0.006, "where nothing is known of the resolution"
+    every_other = replace(arm, mask=arm.mask | (np.arange(wave.size) % 2 == 0))
+    assert np.median(estimated_ivar(every_other)[every_other.good]) ** -0.5 == pytest.approx(0.01, rel=0.1)
+    assert not estimated_ivar(replace(arm, mask=np.arange(wave.size) > 20)).any(), "too few pixels"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bayne import ReadError, read_spectrum
-from bayne.spectrum import vacuum_to_air
+from bayne.wavelength import vacuum_to_air
 from surveys import examples
 
 

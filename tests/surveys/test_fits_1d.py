@@ -10,7 +10,7 @@ import pytest
 from astropy.io import fits
 
 from bayne import ReadError, read_spectrum
-from bayne.spectrum import air_to_vacuum
+from bayne.wavelength import air_to_vacuum
 from surveys import examples
 
 LINEAR = 5000.0 + 0.1 * np.arange(500)
@@ -24,6 +24,9 @@ LINEAR = 5000.0 + 0.1 * np.arange(500)
         ({"CRVAL1": 5010.0, "CD1_1": 0.1, "CRPIX1": 101.0}, LINEAR),
         ({"CRVAL1": 5010.0, "CD1_1": 0.1, "CDELT1": 1.0, "CRPIX1": 101.0}, LINEAR),
         ({"CRVAL1": 500.0, "CDELT1": 0.01, "CUNIT1": "nm"}, LINEAR),
+        ({"CRVAL1": 500.0, "CDELT1": 0.01, "CUNIT1": "NM"}, LINEAR),
+        ({"CRVAL1": 0.5, "CDELT1": 1e-5, "CUNIT1": "Microns"}, LINEAR),
+        ({"CRVAL1": 5000.0, "CDELT1": 0.1, "CUNIT1": "A"}, LINEAR),
         ({"CRVAL1": 5e-7, "CDELT1": 1e-11, "CUNIT1": "m", "CTYPE1": "WAVE"}, LINEAR),
         ({"CRVAL1": 5049.9, "CDELT1": -0.1}, LINEAR),
         ({"CRVAL1": 3.7, "CDELT1": 1e-5, "DC-FLAG": 1}, 10 ** (3.7 + 1e-5 * np.arange(500))),
@@ -164,3 +167,50 @@ def test_a_profile_gives_the_width_by_wavelength(tmp_path: Path) -> None:
     assert spectrum.normalized
     with pytest.raises(ReadError, match="Did you mean 'mike'"):
         read_spectrum(path, medium="vacuum", instrument="mikey")
+
+
+@pytest.mark.parametrize(
+    ("name", "power"),
+    [("SIGMA", 1), ("ERR", 1), ("ERROR", 1), ("errors", 1), ("UNCERT", 1), ("IVAR", -2), ("VARIANCE", 2), ("var", 2)],
+)
+def test_errors_are_found_by_the_name_of_their_extension(tmp_path: Path, name: str, power: int) -> None:
+    path = examples.fits_1d(tmp_path, header={"CRVAL1": 5000.0, "CDELT1": 0.1, "CTYPE1": "AWAV"})
+    flux = fits.getdata(path, 0)
+    error = 0.01 * np.abs(flux)
+    error[7] = -1.0
+    with fits.open(path) as hdus:
+        fits.HDUList([hdus[0], fits.ImageHDU(np.sign(error) * np.abs(error) ** power, name=name)]).writeto(
+            tmp_path / "named.fits"
+        )
+    spectrum = read_spectrum(tmp_path / "named.fits")
+    good = spectrum.arms[0].good
+    assert spectrum.arms[0].ivar[good] == pytest.approx(error[good] ** -2.0)
+    assert spectrum.counts == {"negative error": 1}
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, -99.0])
+def test_errors_of_which_none_is_one_are_none(tmp_path: Path, value: float) -> None:
+    path = examples.fits_1d(tmp_path, header={"CRVAL1": 5000.0, "CDELT1": 0.1, "CTYPE1": "AWAV"})
+    with fits.open(path) as hdus:
+        empty = fits.ImageHDU(np.full(hdus[0].data.shape, value), name="SIGMA")
+        fits.HDUList([hdus[0], empty]).writeto(tmp_path / "empty.fits")
+    arm = read_spectrum(tmp_path / "empty.fits").arms[0]
+    assert arm.ivar is None
+    assert arm.good.all()
+
+
+def test_a_frame_that_is_none_of_ours_is_refused(tmp_path: Path) -> None:
+    header = {"CRVAL1": 5000.0, "CDELT1": 0.1, "CTYPE1": "AWAV"}
+    for frame in ("LSRK", "GALACTOC", "CMBDIPOL"):
+        path = examples.fits_1d(tmp_path, header=header | {"SPECSYS": frame})
+        with pytest.raises(ReadError, match=f"frame {frame}: shift the wavelengths to the barycentre"):
+            read_spectrum(path)
+        assert read_spectrum(path, frame="barycentric").frame == "barycentric"
+    assert read_spectrum(examples.fits_1d(tmp_path, header=header | {"SPECSYS": "HELIOCEN"})).frame == "barycentric"
+
+
+def test_the_velocity_of_a_header_is_kept(tmp_path: Path) -> None:
+    header = {"CRVAL1": 5000.0, "CDELT1": 0.1, "CTYPE1": "AWAV", "HIERARCH ESO DRS CCF RVC": -12.25}
+    assert read_spectrum(examples.fits_1d(tmp_path, header=header)).provenance["stated_rv_kms"] == -12.25
+    header["HIERARCH ESO DRS CCF RVC"] = -99999.0
+    assert "stated_rv_kms" not in read_spectrum(examples.fits_1d(tmp_path, header=header)).provenance

@@ -10,8 +10,8 @@ from astropy.io import fits
 from scipy.integrate import quad
 
 from bayne import ReadError, read_spectrum
-from bayne.spectrum import vacuum_to_air
 from bayne.surveys.galah import gaussian_equivalent
+from bayne.wavelength import vacuum_to_air
 from surveys import examples
 
 

@@ -5,6 +5,7 @@ Laboratory wavelengths are air wavelengths (Å) of the NIST Atomic Spectra Datab
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -12,10 +13,15 @@ import numpy as np
 import pytest
 
 from bayne import Spectrum, read_spectrum
-from bayne.spectrum import C_KMS, Arm, air_to_vacuum
+from bayne.likelihood.continuum import estimated_ivar
+from bayne.spectrum import C_KMS, Arm
+from bayne.wavelength import air_to_vacuum
 
 #: Fe I, Ni I, Ca I lines without blends in cool stars, one or more in every HERMES arm.
 HERMES_LINES = (4859.741, 5682.633, 5857.451, 6643.630, 6677.987, 6717.681, 7748.269, 7780.556)
+
+#: What two columns of numbers do not say.
+AIR, VACUUM = {"medium": "air", "unit": "A"}, {"medium": "vacuum", "unit": "Angstroms"}
 
 #: Mg b, strong Fe I, Ca I.
 OPTICAL_LINES = (5183.604, 5172.684, 4383.545, 5857.451, 6717.681)
@@ -140,3 +146,64 @@ def test_mike(shared: Path, star: str) -> None:
     assert spectrum.normalized
     assert abs(median(velocities(spectrum, (5183.604, 5172.684, 5269.537, 4383.545), 0.0))) < 1.5
     assert np.median(arm.flux) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("file", "options", "pixels", "counts"),
+    [
+        ("gaia_rvs/Kepler-93.csv.gz", VACUUM | {"unit": "nm"}, 2401, {"not finite": 7, "no information": 7}),
+        ("h_band/arcturus_observed.txt.gz", AIR, 44_445, {}),
+        (
+            "hires/rj26.531_adj.fits",
+            {"medium": "vacuum", "unit": "A"},
+            75_026,
+            {"not finite": 130, "no information": 130},
+        ),
+        (
+            "m92/M92-star-1.fits.gz",
+            {"medium": "air", "unit": "A"},
+            167_036,
+            {"no information": 8872, "filled gap": 176},
+        ),
+        ("benchmark/UVES_epsEri-2_47000.fits", {}, 200_000, {"no information": 7467}),
+        ("benchmark/iraf_UVES.POP_delEri_47000.fits", {}, 200_000, {"filled gap": 6999}),
+        ("benchmark/HARPS.GBOG_Procyon.fits", {}, 200_000, {"filled gap": 3295}),
+        ("benchmark/WASP-120_UVES_2017_rv.fits", {"medium": "air"}, 210_552, {"filled gap": 14_961}),
+    ],
+)
+def test_files_as_people_have_them(
+    shared: Path, file: str, options: dict[str, str], pixels: int, counts: dict[str, int]
+) -> None:
+    spectrum = read_spectrum(shared / "spectra" / file, **options)  # type: ignore[arg-type]
+    assert sum(arm.flux.size for arm in spectrum.arms) == pixels
+    assert spectrum.counts == counts
+
+
+def test_lines_of_the_benchmark_stars_are_at_rest(shared: Path) -> None:
+    """Their unit, NM, and their medium are understood."""
+    for name in ("UVES_epsEri-2", "iraf_UVES.POP_delEri", "ATLAS.Sun"):
+        spectrum = read_spectrum(shared / "spectra" / "benchmark" / f"{name}_47000.fits")
+        assert median(velocities(spectrum, (4859.741, 5682.633, 5857.451, 6643.630, 6717.681), 0.0)) == pytest.approx(
+            0.0, abs=0.7
+        )
+
+
+@pytest.mark.parametrize(
+    ("file", "velocity"),
+    [("apVisit-r13-5095-55844-128.fits", -33.1), ("galah/2101150001010011.fits", -18.7),
+     ("spec-0266-51602-0031.fits", -11.1), ("sdss/spec-6064-56097-0980.fits", None)],
+)  # fmt: skip
+def test_the_velocity_that_a_survey_states_is_kept(shared: Path, file: str, velocity: float | None) -> None:
+    """In km/s, barycentric; the last is no star."""
+    found = read_spectrum(shared / "spectra" / file).provenance.get("stated_rv_kms")
+    assert found == (None if velocity is None else pytest.approx(velocity, abs=0.1))
+
+
+@pytest.mark.parametrize("star", ["UVES_epsEri-2_47000", "ATLAS.Sun_47000", "UVES_HD106038_47000"])
+def test_noise_is_estimated_as_the_file_has_it(shared: Path, star: str) -> None:
+    """Eleven pixels and more per resolution element share their noise: from one to the next it looks ten times less."""
+    spectrum = read_spectrum(shared / "spectra" / "benchmark" / f"{star}.fits").with_resolution(47_000)
+    (arm,) = spectrum.arms
+    assert arm.ivar is not None
+    stated, found = (np.median(ivar[arm.good]) ** -0.5 for ivar in (arm.ivar, estimated_ivar(replace(arm, ivar=None))))
+    assert 0.8 < found / stated < 1.5

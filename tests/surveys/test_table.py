@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from functools import partial
 from pathlib import Path
 
@@ -107,8 +108,26 @@ def test_a_column_of_orders_makes_arms(tmp_path: Path) -> None:
     assert [arm.name for arm in read_spectrum(path).arms] == ["51", "52"]
     columns.remove_column("order")
     columns.write(path, overwrite=True)
-    with pytest.raises(ReadError, match="does not increase at pixel 500; sort it, or split overlapping orders"):
+    arms = read_spectrum(path).arms
+    assert [arm.name for arm in arms] == ["0", "1"]
+    np.testing.assert_array_equal([arm.flux.size for arm in arms], 500)
+    columns[np.random.default_rng(0).permutation(1000)].write(path, overwrite=True)
+    with pytest.raises(ReadError, match=r"wavelengths run back at .* pixels; sort them, or give each order as an arm"):
         read_spectrum(path)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_pieces_that_overlap_become_arms_in_either_direction(tmp_path: Path, reverse: bool) -> None:
+    """As echelle orders one below the other, from the red to the blue, or the whole table upside down."""
+    path = tmp_path / "orders.csv"
+    wave = np.concatenate([WAVE + 90, WAVE + 45, WAVE])
+    flux = np.tile(examples.star(WAVE)[0], 3)
+    turn = slice(None, None, -1 if reverse else 1)
+    Table({"waveobs": wave[turn], "flux": flux[turn], "err": 0.01 * flux[turn]}).write(path)
+    arms = read_spectrum(path, medium="vacuum", unit="Angstrom").arms
+    assert sorted(arm.wavelength[0] for arm in arms) == pytest.approx(WAVE[0] + np.array([0, 45, 90]))
+    for arm in arms:
+        np.testing.assert_allclose(arm.flux, flux[:500])
 
 
 @pytest.mark.parametrize("nested", [False, True])
@@ -152,3 +171,67 @@ def test_a_file_of_many_spectra_is_read_by_hdu(tmp_path: Path) -> None:
         read(hdu=4)
     with pytest.raises(ReadError, match="no FITS file and has no HDU 1"):
         read_spectrum(examples.table(tmp_path), hdu=1)
+
+
+@pytest.mark.parametrize(
+    ("wavelength", "flux", "error", "power"),
+    [
+        ("waveobs", "flux", "err", 1),
+        ("w", "s", "serr", 1),
+        ("WAVE", "FLUX_REDUCED", "ERR_REDUCED", 1),
+        ("lambda", "SPEC", "IVAR", -2),
+        ("wl", "intensity", "variance", 2),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("ending", ["csv", "fits"])
+def test_columns_have_many_names(
+    tmp_path: Path, wavelength: str, flux: str, error: str, power: int, ending: str, packed: bool
+) -> None:
+    value, spread = examples.star(WAVE)
+    path = tmp_path / f"star.{ending}"
+    Table({wavelength: WAVE, flux: value, error: spread**power}).write(path)
+    if packed:
+        path = path.with_name(path.name + ".gz")
+        path.write_bytes(gzip.compress(path.with_suffix("").read_bytes()))
+    arm = read_spectrum(path, medium="vacuum", unit="Angstroms").arms[0]
+    np.testing.assert_allclose(arm.wavelength, WAVE)
+    np.testing.assert_allclose(arm.flux, value)
+    np.testing.assert_allclose(arm.ivar, spread**-2.0)
+
+
+def test_one_row_of_arrays_among_scalars(tmp_path: Path) -> None:
+    """As the products of Keck/HIRES have it."""
+    flux, error = examples.star(WAVE)
+    weight = np.where(WAVE > 5049, 0.0, error**-2.0)
+    columns = {"NAME": ["HD 1"], "MJD": [55000.0], "LAMBDA": [WAVE], "SPEC": [flux], "IVAR": [weight]}
+    Table(columns).write(tmp_path / "star.fits")
+    spectrum = read_spectrum(tmp_path / "star.fits", medium="air", unit="A")
+    np.testing.assert_allclose(spectrum.arms[0].flux, flux)
+    assert spectrum.counts == {"no information": int((WAVE > 5049).sum())}
+
+
+def test_a_product_of_the_archive_of_eso_says_nearly_all(tmp_path: Path) -> None:
+    """ESO-044286: one row of arrays, the medium in TUCD, frame and normalisation in the primary header."""
+    flux, _ = examples.star(WAVE)
+    empty = np.full(WAVE.size, np.nan)  # as HARPS' errors are
+    table = fits.BinTableHDU(Table({"WAVE": [WAVE], "FLUX": [flux], "ERR": [empty]}))
+    table.header.update(TUNIT1="angstrom", TUCD1="em.wl;obs.atmos", TUCD2="phot.flux.density;em.wl")
+    primary = fits.PrimaryHDU()
+    primary.header.update({"SPECSYS": "BARYCENT", "CONTNORM": False, "HIERARCH ESO DRS CCF RVC": 11.5})
+    fits.HDUList([primary, table]).writeto(tmp_path / "ADP.fits")
+    spectrum = read_spectrum(tmp_path / "ADP.fits")
+    assert spectrum.arms[0].wavelength[0] == pytest.approx(5001.394, abs=1e-3)
+    assert spectrum.arms[0].ivar is None
+    assert (spectrum.frame, spectrum.normalized) == ("barycentric", False)
+    assert spectrum.provenance["stated_rv_kms"] == 11.5
+    primary.header.update(SPECSYS="LSRK", CONTNORM=True)
+    fits.HDUList([primary, table]).writeto(tmp_path / "ADP.fits", overwrite=True)
+    with pytest.raises(ReadError, match="frame LSRK"):
+        read_spectrum(tmp_path / "ADP.fits")
+    assert read_spectrum(tmp_path / "ADP.fits", frame="rest").normalized
+
+
+def test_an_order_is_named_as_a_file_can_be(tmp_path: Path) -> None:
+    Table({"wavelength": WAVE, "flux": examples.star(WAVE)[0], "order": ["a/b"] * 500}).write(tmp_path / "star.csv")
+    assert read_spectrum(tmp_path / "star.csv", medium="air", unit="A").arms[0].name == "a-b"

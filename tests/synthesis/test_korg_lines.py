@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from bayne.errors import ReadError
-from bayne.spectrum import air_to_vacuum
 from bayne.synthesis.linelist import read_linelist
 from bayne.synthesis.species import parse_species
+from bayne.wavelength import air_to_vacuum
 
 #: TiO, Fe II, Mg I with packed broadening, Hβ with quantum numbers for damping.
 COLUMNS: dict[str, np.ndarray] = {

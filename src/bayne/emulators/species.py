@@ -193,8 +193,8 @@ class SpeciesPayne(Trainable):
         odds = jnp.exp(depths + params["mean"])
         flux = 1 / (1 + odds.sum(axis=0))
         moves = jnp.where(jnp.abs(depths) < LIMIT, -(flux**2) * odds, 0.0)
-        m, p = len(directions), flux.size
-        derivatives = matmul(by_c.reshape(m, -1), (moves[:, None] * params["basis"]).reshape(-1, p))
+        by_c = by_c.reshape(len(directions), c.size)  # no directions at all where a fit has every label fixed
+        derivatives = matmul(by_c, (moves[:, None] * params["basis"]).reshape(c.size, flux.size))
         return flux, derivatives + matmul(by_number, moves * params["slope"])
 
     def _coefficients_at(self, params: Params, labels: jax.Array) -> tuple[jax.Array, jax.Array]:

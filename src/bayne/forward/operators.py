@@ -9,12 +9,31 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike
 
-from ..spectrum import C_KMS
+from ..spectrum import C_KMS, FloatArray
 
-#: Linear limb-darkening coefficient of the rotation profile: the usual value for the optical, FGK stars
-#: (Gray 2005, The Observation and Analysis of Stellar Photospheres, section 18).
-LIMB_DARKENING = 0.6
+#: Limb darkening of the Sun, I(μ)/I(1) = 1 - u (1 - μ) - v (1 - μ²): wavelengths in Å, u, v (Cox 2000, Allen's
+#: Astrophysical Quantities, 4th edition, section 14.7).
+_SUN = np.array(
+    [
+        (3200, 0.88, 0.03), (3500, 0.98, -0.10), (3700, 1.03, -0.16), (3800, 0.92, -0.05), (4000, 0.91, -0.05),
+        (4500, 0.99, -0.17), (5000, 0.97, -0.22), (5500, 0.93, -0.23), (6000, 0.88, -0.23), (8000, 0.73, -0.22),
+        (10_000, 0.64, -0.20), (15_000, 0.57, -0.21), (20_000, 0.48, -0.18), (30_000, 0.35, -0.12),
+        (50_000, 0.22, -0.07),
+    ]
+).T  # fmt: skip
+
+
+def limb_darkening(wavelength: ArrayLike) -> FloatArray:
+    """Linear limb-darkening coefficients at wavelengths (...) in Å: 0.64 at 5000 Å, 0.25 in the H band.
+
+    Those of the Sun for all stars. A quadratic law becomes the linear one with the same mean intensity of the disk,
+    ε = u + 3v/2, which is what normalises the rotation profile.
+    """
+    known, u, v = _SUN
+    return np.interp(np.log(np.asarray(wavelength, dtype=np.float64)), np.log(known), u + 1.5 * v)
 
 
 def log_doppler(velocity: jax.Array | float) -> jax.Array:
@@ -54,7 +73,7 @@ def _sinc_like(x: jax.Array) -> jax.Array:
     return jnp.where(x < 0.3, series, (jnp.sin(safe) - safe * jnp.cos(safe)) / safe**3)
 
 
-def rotation_transform(frequency: jax.Array, vsini: jax.Array, limb: float = LIMB_DARKENING) -> jax.Array:
+def rotation_transform(frequency: jax.Array, vsini: jax.Array, limb: jax.Array) -> jax.Array:
     """Fourier transform of the rotation profile with linear limb darkening, 1 at zero frequency.
 
     Parameters
@@ -64,7 +83,7 @@ def rotation_transform(frequency: jax.Array, vsini: jax.Array, limb: float = LIM
     vsini
         km/s, >= 0.
     limb
-        Linear limb-darkening coefficient.
+        Linear limb-darkening coefficient ε.
 
     Notes
     -----

@@ -10,12 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..emulators import Emulator, Network
-from ..spectrum import C_KMS, FWHM_PER_SIGMA, FloatArray, Spectrum
+from ..spectrum import C_KMS, FWHM_PER_SIGMA, Arm, FloatArray, Spectrum
 from .grid import model_grid
 from .lsf import ArmKernel, arm_kernel, pixel_width
 from .operators import (
     apply_bands,
     gaussian_transform,
+    limb_darkening,
     log_doppler,
     macroturbulence_transform,
     rotation_transform,
@@ -163,12 +164,14 @@ def plan(
         "grid_index": grid.index,
         "grid_weight": grid.weight.astype(np.float32),
         "frequency": grid.frequency.astype(np.float32),
+        "limb": limb_darkening(np.exp(grid.first + 0.5 * grid.step * (grid.size - 1))).astype(np.float32),
         "gain": np.full(grid.frequency.shape[-1], upsample, np.float32),
         "velocity": np.float64(velocity),
         "emulated": np.float64(emulated + floor),
         "index": (window * grid.length * upsample + nearest.astype(np.int64) - half).astype(np.int32),
         "weight": weight,
         "common": common,
+        "independent": _independent(spectrum.arms, kernels, window, dv, emulated).astype(np.float32),
     }
     if upsample > 1:
         arrays["gain"][-1] *= 0.5  # the Nyquist term stands for both signs once zeros follow it
@@ -204,6 +207,22 @@ def _common(
         if own.any():
             common[s] = variance[own].min()
     return common, np.where(used, variance - common[window], 0.0)
+
+
+def _independent(
+    arms: tuple[Arm, ...], kernels: list[ArmKernel], window: np.ndarray, dv: FloatArray, emulated: float
+) -> FloatArray:
+    """(a, n) variance of every pixel where the emulator's samples have independent errors of variance 1.
+
+    A Gaussian kernel of standard deviation s samples leaves 1 / sqrt(1 + 4π s²), the sum of its squared weights, but
+    makes the errors of neighbouring pixels alike, which a likelihood with a variance per pixel takes for independent.
+    What such a likelihood says of anything wider than the kernel is right where each pixel has as much variance as it
+    has samples to itself, upside down: the step of the emulator over that of the pixels. The larger one is on the safe
+    side for all that is narrower.
+    """
+    pixel = _stack([pixel_width(arm.wavelength) for arm in arms], window.shape[1])
+    kernel = _stack([np.maximum(k.variance - emulated, 0.0) for k in kernels], window.shape[1])
+    return np.maximum(dv[window] / pixel, 1 / np.sqrt(1 + 4 * np.pi * kernel / dv[window] ** 2))
 
 
 def _stack_bands(kernels: list[ArmKernel], n: int) -> FloatArray:
@@ -256,7 +275,7 @@ def observe(
     spread = spread.astype(frequency.dtype)
     transfer = arrays["gain"] * gaussian_transform(frequency, spread)
     if static.rotates:
-        transfer = transfer * rotation_transform(frequency, vsini)
+        transfer = transfer * rotation_transform(frequency, vsini, arrays["limb"][:, None])
     if static.macro:
         transfer = transfer * macroturbulence_transform(frequency, vmac)
     spectrum = jnp.fft.rfft(padded) * (transfer * shift_transform(frequency, moved))

@@ -35,7 +35,8 @@ from ..likelihood import (
 )
 from ..lockstep import in_lockstep, lockstep
 from ..precision import double
-from ..spectrum import C_KMS, FloatArray, Spectrum, within
+from ..spectrum import C_KMS, FloatArray, Spectrum
+from ..wavelength import within
 from . import diagnose
 from .fast import importance
 from .optimise import from_box, optimise, to_box

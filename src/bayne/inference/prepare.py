@@ -14,10 +14,14 @@ from ..flags import Flag
 from ..instrument import Instrument, load_instrument
 from ..labels import VELOCITIES, check_known
 from ..likelihood import MAX_VELOCITY, broadening, check_order, continuum, cut_to_windows, reach
-from ..spectrum import FloatArray, Spectrum, as_windows, within
+from ..spectrum import FloatArray, Spectrum
+from ..wavelength import as_windows, within
 from .diagnose import Verdict
 
 METHODS = ("nuts", "hmc", "fast", "laplace", "map")
+
+#: Median flux that a normalised arm of a star can have.
+NORMALIZED = (0.2, 2.0)
 
 #: Chebyshev order per arm when neither user nor instrument says one.
 DEFAULT_ORDER = 4
@@ -178,9 +182,13 @@ def prepare(given: Any, emulator: Emulator, settings: Settings, name: str | None
     verdict.numbers["n_outside"] = float(whole - spectrum.n_good)
     pilot = []
     for arm in spectrum.arms:
-        flat = settings.continuum is False or spectrum.normalized or not arm.good.any()
-        level = np.ones(arm.flux.size)
-        pilot.append(level if flat else continuum.pilot(arm, arm.good, order or 0))
+        empty = not arm.good.any()
+        level = 1.0 if empty else float(np.median(arm.flux[arm.good]))
+        divided = spectrum.normalized and NORMALIZED[0] < level < NORMALIZED[1]
+        if spectrum.normalized and not divided and settings.continuum is not False:
+            verdict.messages.append(f"Arm {arm.name} is said to be normalised, but its median is {level:.3g}.")
+        flat = settings.continuum is False or divided or empty
+        pilot.append(np.ones(arm.flux.size) if flat else continuum.pilot(arm, arm.good, order or 0))
     spectrum = _with_errors(spectrum, None if snr is None else snr[source], pilot, verdict)
     if spectrum.n_good < 2 * (len(emulator.label_names) + 2):
         verdict.raise_flag(

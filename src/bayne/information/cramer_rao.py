@@ -20,7 +20,8 @@ from ..instrument import Instrument, load_instrument
 from ..labels import VELOCITIES, check_known
 from ..likelihood import Problem, Static, build, check_order, factorise, jacobian, jitter_variance, with_emulator_error
 from ..precision import double
-from ..spectrum import FloatArray, Spectrum, within
+from ..spectrum import FloatArray, Spectrum
+from ..wavelength import within
 from .correlation import correlated, white
 from .exposure import SNR, expose
 from .fisher import fisher_matrix

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.polynomial import chebyshev
 
 from ..errors import BayneError
-from ..spectrum import Arm, FloatArray
+from ..spectrum import Arm, FloatArray, GaussianLSF
 
 #: Standard deviation of the Gaussian prior on each Chebyshev coefficient, relative to the pilot continuum.
 PRIOR_SIGMA = 0.1
@@ -55,15 +55,21 @@ def pilot(arm: Arm, used: np.ndarray, order: int) -> FloatArray:
 
 
 def estimated_ivar(arm: Arm) -> FloatArray:
-    """(n,) inverse variance estimated from third-order differences of neighbouring good pixels.
+    """(n,) inverse variance estimated from second differences of good pixels; zero where there are too few.
 
     Stoehr et al. (2008, ASPC 394, 505), DER_SNR: sigma = 1.482602/sqrt(6) median |2 f_i - f_{i-2} - f_{i+2}|,
-    which the continuum does not move. Crowded lines at high S/N raise it (by half where every fourth pixel is
-    in a line): the error is on the safe side.
+    which the continuum does not move. Pixels of a spectrum that was resampled to several per resolution element share
+    their noise, so that the distance is half of the FWHM of the LSF where that is more than 2 pixels. Crowded lines at
+    high S/N raise it (by half where every fourth pixel is in a line): the error is on the safe side.
     """
-    flux = arm.flux[arm.good]
-    if flux.size < 16:
+    step = 2
+    if isinstance(arm.lsf, GaussianLSF):
+        step = max(step, round(float(np.median(arm.lsf.fwhm / np.gradient(arm.wavelength))) / 2))
+    left, middle, right = slice(None, -2 * step), slice(step, -step), slice(2 * step, None)
+    known = arm.good[left] & arm.good[middle] & arm.good[right]
+    if known.sum() < 12:
         return np.zeros(arm.flux.size)
-    sigma = 1.482602 / np.sqrt(6) * float(np.median(np.abs(2 * flux[2:-2] - flux[:-4] - flux[4:])))
-    sigma = max(sigma, 1e-6 * float(np.median(np.abs(flux))), 1e-30)
+    difference = 2 * arm.flux[middle] - arm.flux[left] - arm.flux[right]
+    sigma = 1.482602 / np.sqrt(6) * float(np.median(np.abs(difference[known])))
+    sigma = max(sigma, 1e-6 * float(np.median(np.abs(arm.flux[arm.good]))), 1e-30)
     return np.where(arm.good, sigma**-2.0, 0.0)

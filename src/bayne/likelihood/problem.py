@@ -341,7 +341,7 @@ def _error_arrays(static: Static, arrays: Arrays, error: ErrorModel, theta: jax.
     used = arrays["used"]
     return {
         "error_basis": jnp.where(used[..., None], carried[..., :-1], 0.0),
-        "error_variance": jnp.where(used, jnp.maximum(carried[..., -1], 0.0), 0.0),
+        "error_variance": jnp.where(used, arrays["independent"] * jnp.maximum(carried[..., -1], 0.0), 0.0),
     }
 
 

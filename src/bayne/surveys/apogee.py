@@ -8,8 +8,8 @@ import numpy as np
 
 from ..errors import ReadError
 from ..instrument import load_instrument
-from ..spectrum import Arm, FloatArray
-from .build import BoolArray, bad_bits, build_arm, with_profile_lsf
+from ..spectrum import Arm, FloatArray, make_arm
+from .build import BoolArray, bad_bits, with_profile_lsf
 
 INSTRUMENT = "apogee"
 
@@ -64,7 +64,9 @@ def chip_arms(
         if unmeasured is not None:
             reasons["masked"] = unmeasured[part]
         reasons["no data"] = empty[part] & np.isfinite(flux[part])
-        arms.append(build_arm(wavelength[part], flux[part], counts, error=error[part], reasons=reasons, name=name))
+        arms.append(
+            make_arm(wavelength[part], flux[part], counts=counts, error=error[part], reasons=reasons, name=name)
+        )
     if not arms:
         raise ReadError(f"wavelengths from {wavelength[0]:.0f} to {wavelength[-1]:.0f} Å are not those of APOGEE")
     return with_profile_lsf(tuple(arms), INSTRUMENT)

@@ -9,11 +9,12 @@ import numpy as np
 
 from ..errors import ReadError
 from ..instrument import load_instrument
-from ..spectrum import Spectrum
+from ..spectrum import Spectrum, make_arm
 from .apogee import CHIPS, HUGE_ERROR, INSTRUMENT
-from .build import bad_bits, build_arm, origin, with_profile_lsf
+from .build import bad_bits, origin, with_profile_lsf
 from .fits_files import extension, image, keep, number, open_fits, value
 from .registry import Peek, register
+from .stated import velocity
 
 KEPT = (
     *("OBJID", "TELESCOP", "LOCID", "PLATE", "MJD5", "FIBERID", "JD-MID", "EXPTIME", "SNR", "STARFLAG", "V_APRED"),
@@ -50,7 +51,7 @@ def read(path: Path) -> Spectrum:
     arms = []
     for name, row in zip(CHIPS, np.argsort(wavelength.mean(axis=1)), strict=True):
         reasons = bad_bits(profile, mask[row]) | {"no data": error[row] >= HUGE_ERROR}
-        arms.append(build_arm(wavelength[row], flux[row], counts, error=error[row], reasons=reasons, name=name))
+        arms.append(make_arm(wavelength[row], flux[row], counts=counts, error=error[row], reasons=reasons, name=name))
     star = str(value(header, "OBJID") or "")
     parts = [star, *(_text(header, key) for key in ("PLATE", "MJD5", "FIBERID"))]
     return Spectrum(
@@ -60,7 +61,7 @@ def read(path: Path) -> Spectrum:
         id="-".join(parts) if all(parts) else path.stem,
         star_id=star,
         instrument=INSTRUMENT,
-        provenance=origin(path.name, "apvisit", keep(header, KEPT)),
+        provenance=origin(path.name, "apvisit", keep(header, KEPT), **velocity(number(header, "VHELIO"))),
         counts=counts,
     )
 

@@ -1,4 +1,4 @@
-"""Putting arms together: reasons for masking, counted, and line-spread functions of profiles."""
+"""What readers share: bad bits, line-spread functions of profiles, provenance."""
 
 from __future__ import annotations
 
@@ -12,61 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..instrument import Instrument, load_instrument
-from ..spectrum import LSF, Arm, Medium, make_arm
+from ..spectrum import Arm
 
 BoolArray = NDArray[np.bool_]
-
-#: Reasons that every reader may count; a pixel can be counted under several.
-NOT_FINITE = "not finite"
-NEGATIVE_ERROR = "negative error"
-NO_INFORMATION = "no information"
-
-
-def build_arm(
-    wavelength: ArrayLike,
-    flux: ArrayLike,
-    counts: dict[str, int],
-    *,
-    error: ArrayLike | None = None,
-    ivar: ArrayLike | None = None,
-    reasons: Mapping[str, BoolArray] | None = None,
-    medium: Medium = "vacuum",
-    lsf: LSF | None = None,
-    name: str = "0",
-) -> Arm:
-    """Build an arm as `bayne.spectrum.make_arm` does, counting why pixels are masked.
-
-    Parameters
-    ----------
-    wavelength, flux, error, ivar, medium, lsf, name
-        See `bayne.spectrum.make_arm`.
-    counts
-        Pixels masked so far, by reason; added to.
-    reasons
-        Named (n,) arrays, True = bad for that reason.
-
-    Returns
-    -------
-    Arm
-        Pixels that are bad for any reason are masked, so are fluxes that are not finite (counted as
-        "not finite"), errors below zero ("negative error") and errors that are not finite or say that
-        nothing was measured ("no information").
-    """
-    value = np.asarray(flux, dtype=np.float64)
-    why: dict[str, BoolArray] = dict(reasons or {})
-    why[NOT_FINITE] = ~np.isfinite(value)
-    given = error if error is not None else ivar
-    if given is not None:
-        spread = np.asarray(given, dtype=np.float64)
-        why[NEGATIVE_ERROR] = spread < 0
-        why[NO_INFORMATION] = ~np.isfinite(spread) | (spread == 0)
-    bad = np.zeros(value.shape, bool)
-    for reason, where in why.items():
-        number = int(np.count_nonzero(where))
-        if number:
-            counts[reason] = counts.get(reason, 0) + number
-        bad |= where
-    return make_arm(wavelength, value, error=error, ivar=ivar, mask=bad, medium=medium, lsf=lsf, name=name)
 
 
 def bad_bits(instrument: Instrument, mask: ArrayLike) -> dict[str, BoolArray]:

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..errors import ReadError
 from ..instrument import load_instrument
-from ..spectrum import Arm, BandedLSF, Spectrum
-from .build import bad_bits, build_arm, origin, with_profile_lsf
+from ..spectrum import Arm, BandedLSF, Spectrum, make_arm
+from .build import bad_bits, origin, with_profile_lsf
 from .fits_files import extension, image, open_fits, records
 from .registry import Peek, register
 
@@ -55,10 +55,10 @@ def read(path: Path, targetid: int | None = None, row: int | None = None) -> Spe
             mask = _row_of(hdus, f"{band}_MASK", index, path) if f"{band}_MASK" in present else None
             matrix = _resolution(hdus, f"{band}_RESOLUTION", index, path) if f"{band}_RESOLUTION" in present else None
             arms.append(
-                build_arm(
+                make_arm(
                     image(hdus, f"{band}_WAVELENGTH", path),
                     _row_of(hdus, f"{band}_FLUX", index, path),
-                    counts,
+                    counts=counts,
                     ivar=_row_of(hdus, f"{band}_IVAR", index, path),
                     reasons=bad_bits(profile, mask) if mask is not None else {},
                     lsf=matrix,

@@ -9,11 +9,12 @@ import h5py
 import numpy as np
 
 from ..errors import ReadError
-from ..spectrum import Frame, Medium, Spectrum
-from .build import build_arm, origin
+from ..spectrum import Frame, Medium, Spectrum, make_arm
+from ..wavelength import check_plausible
+from .build import origin
 from .fits_files import MOST_VALUES
 from .registry import Peek, register
-from .stated import arms_with_lsf, check_plausible, choose_frame, choose_medium, text
+from .stated import arms_with_lsf, choose_frame, choose_medium, text
 
 #: Names of the arrays of wavelength, flux and error: those of the early files, then those of Starfish.
 LAYOUTS = (("wls", "fls", "sigmas"), ("waves", "fluxes", "sigmas"))
@@ -66,10 +67,10 @@ def read(
     said = choose_medium(medium, attributes.get("medium"))
     counts: dict[str, int] = {}
     arms = [
-        build_arm(
+        make_arm(
             wave[order],
             flux[order],
-            counts,
+            counts=counts,
             error=sigma[order],
             reasons={} if kept is None else {"masked": ~kept[order]},
             medium=said,

@@ -8,16 +8,20 @@ from typing import Any
 import numpy as np
 
 from ..errors import ReadError
-from ..spectrum import FloatArray, Frame, Medium, Spectrum
-from .build import build_arm, named, origin
+from ..spectrum import FloatArray, Frame, Medium, Spectrum, make_arm
+from .build import named, origin
 from .fits_files import image, keep, number, open_fits, pixels, value
 from .registry import Peek, register
-from .stated import angstrom, arms_with_lsf, choose_frame, choose_medium, text
+from .stated import HARPS_RV, angstrom, arms_with_lsf, choose_frame, choose_medium, text, usable_error, velocity
 
 KEPT = ("OBJECT", "INSTRUME", "TELESCOP", "DATE-OBS", "EXPTIME", "RA", "DEC", "SPECSYS", "AIRORVAC", "CTYPE1", "CUNIT1")
 
 #: Extensions that give errors, by what they hold.
-ERRORS = {"error": ("ERROR", "ERR", "ERRS", "SIGMA", "STDDEV", "UNCERT"), "ivar": ("IVAR",)}
+ERRORS = {
+    "error": ("ERROR", "ERR", "ERRS", "ERRORS", "SIGMA", "STDDEV", "STD", "UNCERT", "UNCERTAINTY"),
+    "ivar": ("IVAR", "INVVAR"),
+    "variance": ("VARIANCE", "VAR"),
+}
 
 
 def recognise(peek: Peek) -> bool:
@@ -39,7 +43,7 @@ def read(
     """Read a one-dimensional FITS spectrum with linear or logarithmic wavelengths.
 
     The unit is that of ``CUNIT1``, and Å where the header has none, which is what IRAF means by it. An
-    extension named ERROR, SIGMA, IVAR or the like gives the errors.
+    extension named ERROR, SIGMA, IVAR, VARIANCE or the like gives the errors.
 
     Parameters
     ----------
@@ -68,13 +72,14 @@ def read(
             f"{path.name}: the image has {flux.ndim} axes of {flux.shape} pixels, one is expected; "
             "write the orders as a table with the columns order, wavelength, flux and error"
         )
+    error = usable_error(spread.get("error"), spread.get("variance"))
     counts: dict[str, int] = {}
-    arm = build_arm(
+    arm = make_arm(
         angstrom(_wavelength(path, header, flux.size), unit or value(header, "CUNIT1") or "Angstrom", "CUNIT1"),
         flux,
-        counts,
-        error=spread.get("error"),
-        ivar=None if "error" in spread else spread.get("ivar"),
+        counts=counts,
+        error=error,
+        ivar=None if error is not None else spread.get("ivar"),
         medium=choose_medium(medium, _stated_medium(header)),
     )
     return Spectrum(
@@ -84,7 +89,7 @@ def read(
         id=named(path, hdu),
         star_id=text(value(header, "OBJECT")),
         instrument=instrument or "",
-        provenance=origin(path.name, "fits-1d", keep(header, KEPT)),
+        provenance=origin(path.name, "fits-1d", keep(header, KEPT), **velocity(number(header, HARPS_RV))),
         counts=counts,
     )
 

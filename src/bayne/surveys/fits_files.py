@@ -41,7 +41,7 @@ def open_fits(path: Path) -> Iterator[Any]:
     ReadError
         The file is no FITS file, ends before its last HDU does, or has headers that contradict themselves.
     """
-    with _unpacked(path) as file:
+    with unpacked(path) as file:
         number = _check_structure(path.name, file)
         file.seek(0)
         # without a memory map the arrays stay valid after the file is closed
@@ -58,7 +58,7 @@ def read_headers(path: Path) -> tuple[Any, ...]:
 
 
 @contextmanager
-def _unpacked(path: Path) -> Iterator[BinaryIO]:
+def unpacked(path: Path) -> Iterator[BinaryIO]:
     """The file, or what is packed in it with gzip, in memory."""
     with path.open("rb") as file:
         packed = file.read(2) == GZIP
@@ -72,6 +72,7 @@ def _unpacked(path: Path) -> Iterator[BinaryIO]:
                 if content.tell() > MOST_UNPACKED:
                     raise ReadError(f"{path.name} unpacks to more than {MOST_UNPACKED >> 30} GiB; is it damaged?")
                 content.write(piece)
+        content.seek(0)
         yield content
 
 

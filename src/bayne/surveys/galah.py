@@ -11,10 +11,11 @@ import numpy as np
 
 from ..errors import ReadError
 from ..instrument import load_instrument
-from ..spectrum import Arm, GaussianLSF, Spectrum
-from .build import build_arm, origin
+from ..spectrum import Arm, GaussianLSF, Spectrum, make_arm
+from .build import origin
 from .fits_files import extension, image, keep, number, open_fits, pixels, value
 from .registry import Peek, register
+from .stated import velocity
 
 INSTRUMENT = "hermes"
 
@@ -73,7 +74,7 @@ def read(path: Path) -> Spectrum:
         id=match[1] if match else path.stem,
         star_id=str(star),
         instrument=INSTRUMENT,
-        provenance=origin(files[0].name, "galah", kept, ccds=per_ccd),
+        provenance=origin(files[0].name, "galah", kept, ccds=per_ccd, **velocity(kept.get("RVCOM"))),
         counts=counts,
     )
 
@@ -102,10 +103,10 @@ def _ccd(file: Path, counts: dict[str, int]) -> tuple[Arm, Any]:
     names = [arm.name for arm in profile.arms if arm.wavelength[0] < middle < arm.wavelength[1]]
     if not names:
         raise ReadError(f"{file.name}: no HERMES arm covers {middle:.0f} Å")
-    arm = build_arm(
+    arm = make_arm(
         wavelength,
         flux,
-        counts,
+        counts=counts,
         error=relative * flux,  # the sign of the relative error is that of the counts
         reasons={"telluric": transmission < TELLURIC},
         medium="air",

@@ -10,8 +10,7 @@ from astropy import units
 from astropy.nddata import StdDevUncertainty
 
 from ..errors import BayneError
-from ..spectrum import Arm, FloatArray, Frame, Medium, Spectrum
-from .build import build_arm
+from ..spectrum import Arm, FloatArray, Frame, Medium, Spectrum, make_arm
 from .stated import angstrom, arms_with_lsf, choose_frame, choose_medium, correction, text
 
 
@@ -48,7 +47,7 @@ def from_specutils(spectrum: Any, *, medium: Medium | None = None, frame: Frame 
     for number, part in enumerate(parts):
         own = dict(part.meta or {})
         said = choose_medium(medium, own.get("medium"))
-        arms.append(_arm(part, said, text(own.get("arm")) or str(number), counts))
+        arms.append(_arm(part, said, text(own.get("arm")).replace("/", "-") or str(number), counts))
     profile = text(meta.get("instrument"))
     return Spectrum(
         arms=arms_with_lsf(arms, profile or None),
@@ -78,10 +77,10 @@ def _arm(part: Any, medium: Medium, name: str, counts: dict[str, int]) -> Arm:
         raise BayneError(f"flux has shape {flux.shape}; give one-dimensional spectra, several as a SpectrumList")
     wave = angstrom(part.spectral_axis.value, part.spectral_axis.unit, "spectral axis")
     masked = None if part.mask is None else np.broadcast_to(np.asarray(part.mask, bool), flux.shape)
-    return build_arm(
+    return make_arm(
         wave,
         flux,
-        counts,
+        counts=counts,
         error=_error(part),
         reasons={} if masked is None else {"masked": masked},
         medium=medium,

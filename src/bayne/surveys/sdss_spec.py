@@ -9,10 +9,11 @@ import numpy as np
 
 from ..errors import ReadError
 from ..instrument import load_instrument
-from ..spectrum import FWHM_PER_SIGMA, FloatArray, GaussianLSF, Spectrum
-from .build import bad_bits, build_arm, origin
+from ..spectrum import C_KMS, FWHM_PER_SIGMA, FloatArray, GaussianLSF, Spectrum, make_arm
+from .build import bad_bits, origin
 from .fits_files import extension, keep, number, open_fits, real, records, value
 from .registry import Peek, register
+from .stated import velocity
 
 KEPT = ("PLATEID", "MJD", "FIBERID", "PLUG_RA", "PLUG_DEC", "EXPTIME", "HELIO_RV", "QUALITY", "VERS2D", "RUN2D")
 
@@ -62,10 +63,10 @@ def read(path: Path) -> Spectrum:
         own = FWHM_PER_SIGMA * sigma * np.gradient(wavelength)
         width = GaussianLSF(np.where(known, own, width.fwhm), width.scale_sigma)
     counts: dict[str, int] = {}
-    arm = build_arm(
+    arm = make_arm(
         wavelength,
         column["flux"],
-        counts,
+        counts=counts,
         ivar=column["ivar"],
         reasons=bad_bits(profile, column["and_mask"]),
         medium="air" if header.get("VACUUM") is False else "vacuum",
@@ -74,13 +75,14 @@ def read(path: Path) -> Spectrum:
     )
     kept = keep(header, KEPT) | {key: results[key] for key in KEPT_RESULTS if key in results}
     star = results.get("CATALOGID") or results.get("BESTOBJID")
+    z, is_star = results.get("Z", np.nan), str(results.get("CLASS")).strip() == "STAR"
     return Spectrum(
         arms=(arm,),
         frame="barycentric",
         id=path.stem,
         star_id=str(star) if star and str(star).strip() != "0" else "",
         instrument=name,
-        provenance=origin(path.name, "sdss-spec", kept),
+        provenance=origin(path.name, "sdss-spec", kept, **velocity(C_KMS * z if is_star else None)),
         counts=counts,
     )
 

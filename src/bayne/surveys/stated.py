@@ -10,10 +10,14 @@ from numpy.typing import ArrayLike
 
 from ..errors import BayneError
 from ..spectrum import Arm, FloatArray, Frame, Medium
+from ..wavelength import UNITS, check_plausible
 from .build import with_profile_lsf
 
-#: Wavelengths that a stellar spectrum can have, Å: outside, a unit or a logarithm was left out.
-PLAUSIBLE = (900.0, 300_000.0)
+#: Barycentric velocity of the star in headers of the HARPS pipeline, which writes -99999 for none.
+HARPS_RV = "ESO DRS CCF RVC"
+
+#: Faster than any star of the Galaxy (km/s): a header that says so says that nothing was measured.
+FASTEST = 2000.0
 
 _MEDIA = {"vacuum": "vacuum", "vac": "vacuum", "air": "air"}
 _FRAMES = {
@@ -21,6 +25,9 @@ _FRAMES = {
     # the names of the FITS standard (Greisen et al. 2006, A&A 446, 747, table 12)
     **{"topocent": "observed", "barycent": "barycentric", "heliocen": "barycentric", "source": "rest"},
 }
+
+#: Frames of that table that move by more than the Earth about the Sun, or by what depends on the time of the day.
+_OTHER_FRAMES = ("geocentr", "lsrk", "lsrd", "galactoc", "localgrp", "cmbdipol")
 
 
 def choose_medium(given: str | None, stated: object) -> Medium:
@@ -46,12 +53,14 @@ def choose_frame(given: str | None, stated: object) -> Frame:
     Raises
     ------
     BayneError
-        The caller's word is not known.
+        The caller's word is not known; the file states one of the other frames of the FITS standard.
     """
     if given is not None and given not in ("observed", "barycentric", "rest"):
         raise BayneError(f"frame {given!r}: say 'observed', 'barycentric' or 'rest'")
-    said = given if given is not None else stated
-    return cast(Frame, _FRAMES.get(str(said).strip().lower(), "observed"))
+    said = str(given if given is not None else stated).strip().lower()
+    if said in _OTHER_FRAMES:
+        raise BayneError(f"frame {stated}: shift the wavelengths to the barycentre, and say frame='barycentric'")
+    return cast(Frame, _FRAMES.get(said, "observed"))
 
 
 def angstrom(wavelength: ArrayLike, unit: object, what: str) -> FloatArray:
@@ -72,35 +81,14 @@ def angstrom(wavelength: ArrayLike, unit: object, what: str) -> FloatArray:
         The unit is not known, not one of light, or leads to wavelengths that no stellar spectrum has.
     """
     try:
-        parsed = units.Unit(_plain(str(unit)))
+        scale = UNITS.get(str(unit).strip().lower())
+        parsed = units.Unit(str(unit)) if scale is None else scale * units.AA
         value = units.Quantity(np.asarray(wavelength, dtype=np.float64), parsed)
         wave = np.asarray(value.to_value(units.AA, equivalencies=units.spectral()))
     except (ValueError, units.UnitConversionError) as error:
         raise BayneError(f"{what}: {str(unit)!r} is no unit of wavelength; say 'Angstrom', 'nm' or 'um'") from error
     check_plausible(wave, what)
     return wave
-
-
-def check_plausible(wave: FloatArray, what: str) -> None:
-    """Raise where wavelengths (Å) cannot be those of a star.
-
-    Raises
-    ------
-    BayneError
-        Some lie outside `PLAUSIBLE`.
-    """
-    finite = wave[np.isfinite(wave)]
-    if finite.size and (finite.min() < PLAUSIBLE[0] or finite.max() > PLAUSIBLE[1]):
-        raise BayneError(
-            f"{what}: wavelengths from {finite.min():.6g} to {finite.max():.6g} Å are not those of a stellar spectrum; "
-            "is the unit right, or are they logarithms?"
-        )
-
-
-def _plain(unit: str) -> str:
-    """IRAF writes 'angstroms' and 'Angstroms'."""
-    text = unit.strip()
-    return "Angstrom" if text.lower() in ("angstrom", "angstroms", "a", "ang") else text
 
 
 def correction(found: Any) -> float | None:
@@ -130,3 +118,19 @@ def arms_with_lsf(arms: list[Arm], instrument: str | None) -> tuple[Arm, ...]:
 def text(found: Any) -> str:
     """A stated name as text; empty where nothing is stated."""
     return "" if found is None else str(found).strip()
+
+
+def usable_error(error: FloatArray | None = None, variance: FloatArray | None = None) -> FloatArray | None:
+    """(n,) standard deviations from errors or variances; None where no pixel has one: the file then says nothing.
+
+    A negative variance becomes a negative error.
+    """
+    if error is None:
+        error = None if variance is None else np.sign(variance) * np.sqrt(np.abs(variance))
+    return error if error is not None and np.any(np.isfinite(error) & (error > 0)) else None
+
+
+def velocity(kms: object) -> dict[str, float]:
+    """For the provenance: the barycentric velocity of the star (km/s), where a header states one."""
+    found = isinstance(kms, int | float) and abs(kms) < FASTEST
+    return {"stated_rv_kms": float(cast(float, kms))} if found else {}

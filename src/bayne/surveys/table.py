@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +11,38 @@ from astropy.io import ascii as text_tables
 from astropy.table import MaskedColumn, Table
 
 from ..errors import ReadError
-from ..spectrum import Frame, Medium, Spectrum
-from .build import build_arm, named, origin
-from .fits_files import check_row, extension, open_fits, real
+from ..spectrum import Frame, Medium, Spectrum, make_arms
+from .build import named, origin
+from .fits_files import check_row, extension, open_fits, real, unpacked
 from .registry import Peek, register
-from .stated import angstrom, arms_with_lsf, choose_frame, choose_medium, correction, text
+from .stated import (
+    HARPS_RV,
+    angstrom,
+    arms_with_lsf,
+    choose_frame,
+    choose_medium,
+    correction,
+    text,
+    usable_error,
+    velocity,
+)
 
 #: What columns are called, in lower case; columns without names are the first three of these in order.
 NAMES = {
-    "wavelength": ("wavelength", "wave", "lambda", "wl", "wavelengths", "lam"),
-    "flux": ("flux", "fluxes", "flam", "intensity"),
-    "error": ("error", "err", "sigma", "flux_error", "flux_err", "e_flux", "uncertainty", "std"),
+    "wavelength": ("wavelength", "wave", "lambda", "wl", "wavelengths", "lam", "waveobs", "w"),
+    "flux": ("flux", "fluxes", "flam", "intensity", "spec", "spectrum", "flux_reduced", "s"),
+    "error": (
+        *("error", "err", "errors", "sigma", "flux_error", "flux_err", "e_flux", "eflux", "uncertainty", "std"),
+        *("err_flux", "err_reduced", "serr"),
+    ),
     "ivar": ("ivar", "inverse_variance"),
+    "variance": ("variance", "var"),
     "mask": ("mask", "flag", "bad"),
     "arm": ("arm", "order"),
 }
 
 #: Values of the table's metadata worth keeping, besides those that the spectrum has a place for.
-META = ("medium", "frame", "bary_kms", "normalized", "instrument", "id", "star_id")
+META = ("medium", "frame", "specsys", "bary_kms", "normalized", "contnorm", "instrument", "id", "star_id")
 
 
 def recognise(peek: Peek) -> bool:
@@ -47,12 +62,13 @@ def read(
     unit: str | None = None,
     hdu: int | str | None = None,
 ) -> Spectrum:
-    """Read a table with the columns wavelength, flux, and at will error or ivar, mask (true = bad), arm.
+    """Read a table with the columns wavelength, flux, and at will error, ivar or variance, mask (true = bad), arm.
 
-    Common other names of the columns are understood (`NAMES`); text without names has the columns
-    wavelength, flux and error. Rows of one arm (or echelle order) go together. ECSV and FITS carry units
-    and metadata, among them ``medium``, ``frame``, ``bary_kms``, ``normalized``, ``instrument``, ``id`` and
-    ``star_id``; the arguments override these.
+    Common other names of the columns are understood (`NAMES`), so is a FITS table of one row whose cells are arrays.
+    Text without names has the columns wavelength, flux and error. Rows of one arm (or echelle order) go together;
+    without a column that names them, wavelengths that jump back begin an arm. ECSV and FITS carry units and
+    metadata, among them ``medium``, ``frame``, ``bary_kms``, ``normalized``, ``instrument``, ``id`` and ``star_id``,
+    or what ESO's archive and the FITS standard call these; the arguments override them.
 
     Parameters
     ----------
@@ -80,33 +96,38 @@ def read(
     if unit is None and own is None:
         raise ReadError(f"{path.name}: the wavelengths have no unit; say unit='Angstrom', 'nm' or 'um'")
     wave = angstrom(_values(table, columns["wavelength"], path), unit or own, "unit of the wavelengths")
-    flux, error, ivar = (_values(table, columns[kind], path) for kind in ("flux", "error", "ivar"))
+    numbers = {kind: _values(table, columns[kind], path) for kind in ("flux", "error", "ivar", "variance")}
+    flux, ivar, error = numbers["flux"], numbers["ivar"], usable_error(numbers["error"], numbers["variance"])
     masked = _flags(table, columns["mask"])
     said = choose_medium(medium, meta.get("medium"))
+    divided = bool(meta.get("normalized", meta.get("contnorm", False)))
     counts: dict[str, int] = {}
     arms = [
-        build_arm(
+        arm
+        for name, rows in _groups(table, columns["arm"], wave.size)
+        for arm in make_arms(
             wave[rows],
             flux[rows],
-            counts,
-            error=error[rows] if error is not None and ivar is None else None,
-            ivar=None if ivar is None else ivar[rows],
-            reasons={} if masked is None else {"masked": masked[rows]},
+            counts=counts,
+            error=None if error is None else error[rows],
+            ivar=ivar[rows] if ivar is not None and error is None else None,
+            mask=None if masked is None else masked[rows],
             medium=said,
             name=name,
         )
-        for name, rows in _groups(table, columns["arm"], wave.size)
     ]
     profile = instrument or text(meta.get("instrument"))
     return Spectrum(
         arms=arms_with_lsf(arms, profile or None),
-        frame=choose_frame(frame, meta.get("frame")),
+        frame=choose_frame(frame, meta.get("frame", meta.get("specsys"))),
         bary_kms=correction(meta.get("bary_kms")),
-        normalized=bool(meta.get("normalized", False)) if normalized is None else normalized,
+        normalized=divided if normalized is None else normalized,
         id=text(meta.get("id")) or named(path, hdu),
         star_id=text(meta.get("star_id")),
         instrument=profile,
-        provenance=origin(path.name, "table", {key: meta[key] for key in META if key in meta}),
+        provenance=origin(
+            path.name, "table", {key: meta[key] for key in META if key in meta}, **velocity(table.meta.get(HARPS_RV))
+        ),
         counts=counts,
     )
 
@@ -125,15 +146,23 @@ def _load(path: Path, hdu: int | str | None) -> tuple[Any, dict[str, Any]]:
                 raise ReadError(f"{where} has no table with columns of wavelength and flux")
             check_row(some[index], index if hdu is None else hdu, path)
             table = _flattened(Table.read(some[index], format="fits"))
+            table.meta = dict(hdus[0].header) | dict(table.meta) | _medium(some[index].header)
     elif hdu is not None:
         raise ReadError(f"{path.name} is no FITS file and has no HDU {hdu!r}")
     else:
         layout = _layout(path)
         if layout is None:
             raise ReadError(f"{path.name} is no table: no line with two or more numbers was found")
-        table = text_tables.read(path, guess=False, **layout)
+        with unpacked(path) as file:
+            table = text_tables.read(file.read().decode(), guess=False, **layout)
     plain = (str, int, float, bool)
     return table, {str(key).lower(): item for key, item in table.meta.items() if isinstance(item, plain)}
+
+
+def _medium(header: Any) -> dict[str, str]:
+    """The medium, where a column of wavelengths is called air by ESO's standard (ESO-044286, TUCD)."""
+    kinds = [str(header.get(f"TUCD{i + 1}", "")).lower() for i in range(int(header.get("TFIELDS", 0)))]
+    return {"medium": "air"} if any(kind.startswith("em.wl;obs.atmos") for kind in kinds) else {}
 
 
 def _flattened(table: Any) -> Any:
@@ -162,8 +191,8 @@ def _layout(path: Path) -> dict[str, Any] | None:
     comment: list[str] = []
     names: list[str] = []
     try:
-        with path.open(encoding="utf-8") as file:
-            for line in file:
+        with unpacked(path) as file, TextIOWrapper(file, encoding="utf-8") as lines:
+            for line in lines:
                 words = line.replace(",", " ").split()
                 if line.startswith("# %ECSV"):
                     return {"format": "ecsv"}
@@ -218,11 +247,11 @@ def _values(table: Any, name: str | None, path: Path) -> Any:
     return values
 
 
-def _groups(table: Any, name: str | None, n: int) -> list[tuple[str, Any]]:
+def _groups(table: Any, name: str | None, n: int) -> list[tuple[str | None, Any]]:
     """Name and rows of every arm, in the order of the file."""
     if name is None:
-        return [("0", slice(0, n))]
-    labels = np.array([str(label) for label in table[name]])
+        return [(None, slice(0, n))]
+    labels = np.array([str(label).strip().replace("/", "-") for label in table[name]])
     return [(str(label), labels == label) for label in dict.fromkeys(labels.tolist())]
 
 

@@ -19,7 +19,8 @@ import numpy as np
 from ..errors import BayneError, ReadError
 from ..files import remove_files, replacing
 from ..labels import unit
-from ..spectrum import FloatArray, to_vacuum
+from ..spectrum import FloatArray
+from ..wavelength import to_vacuum
 from . import lte, pysme  # noqa: F401  (which register themselves)
 from .abundances import ATMOSPHERE, abundances
 from .atmosphere import Atmosphere

@@ -72,7 +72,7 @@ def read_linelist(path: str | Path, *, format: str | None = None, medium: str | 
     Returns
     -------
     LineList
-        In vacuum; air wavelengths are converted by `bayne.spectrum.air_to_vacuum`.
+        In vacuum; air wavelengths are converted by `bayne.wavelength.air_to_vacuum`.
 
     Raises
     ------

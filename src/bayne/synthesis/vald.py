@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import BayneError, ReadError
-from ..spectrum import FloatArray, air_to_vacuum
+from ..spectrum import FloatArray
+from ..wavelength import air_to_vacuum
 from .constants import HC_EV
 from .isotopes import fraction
 from .species import SYMBOLS, Species, parse_species

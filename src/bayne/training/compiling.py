@@ -23,7 +23,8 @@ from ..files import digest, remove_files, unfinished
 from ..forward import observe, plan
 from ..instrument import Instrument, load_instrument
 from ..precision import double
-from ..spectrum import C_KMS, FloatArray, GaussianLSF, Spectrum, make_arm, within
+from ..spectrum import C_KMS, FloatArray, GaussianLSF, Spectrum, make_arm
+from ..wavelength import within
 from .config import Training
 from .optimisers import learning_rate, optimiser
 
@@ -138,11 +139,15 @@ def _digest(emulator: Emulator, profile: Instrument, error: float, seed: int) ->
 
 
 class Target(NamedTuple):
-    """Wavelengths (q,) and resolution of a compiled emulator, and what takes the teacher's spectra (k, p) to (k, q)."""
+    """Wavelengths (q,) and resolution of a compiled emulator, and what takes the teacher's spectra (k, p) to (k, q).
+
+    The last is the variance that independent errors of the teacher's pixels, of variance 1, leave, () or (q,).
+    """
 
     wavelength: FloatArray
     resolution: float
     carry: Callable[[np.ndarray], np.ndarray]
+    independent: np.ndarray
 
 
 def _target(emulator: Emulator, profile: Instrument) -> Target:
@@ -156,7 +161,7 @@ def _target(emulator: Emulator, profile: Instrument) -> Target:
     if not inside.any():
         raise BayneError(f"{emulator.card.name!r} has no wavelength of {profile.name!r}")
     if resolution >= 0.98 * emulator.card.resolution:
-        return Target(emulator.wavelength[inside], emulator.card.resolution, lambda flux: flux[:, inside])
+        return Target(emulator.wavelength[inside], emulator.card.resolution, lambda flux: flux[:, inside], np.ones(()))
     arms = []
     for k in np.unique(emulator.segment[inside]):
         own = emulator.wavelength[inside & (emulator.segment == k)]
@@ -173,6 +178,7 @@ def _target(emulator: Emulator, profile: Instrument) -> Target:
         wavelength[made.used],
         resolution,
         lambda flux: np.asarray(observed(made.arrays, jnp.asarray(flux)))[made.used].T,
+        np.asarray(made.arrays["independent"])[made.used],
     )
 
 
@@ -313,4 +319,5 @@ def _error_model(emulator: Emulator, target: Target, residual: np.ndarray, flux:
     # of a Gaussian with this mean absolute value: a few wild stars do not decide for the others
     own = np.sqrt(np.pi / 2) * np.mean(np.abs(residual) / size, axis=0)
     rows = target.carry(np.concatenate([error.basis, error.sigma[None] ** 2]).astype(np.float32)).astype(np.float64)
-    return ErrorModel(rows[:-1], np.sqrt(np.maximum(rows[-1], 0) + own**2), error.labels)
+    variance = target.independent * np.maximum(rows[-1], 0)
+    return ErrorModel(rows[:-1], np.sqrt(variance + own**2), error.labels)

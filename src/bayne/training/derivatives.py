@@ -11,7 +11,8 @@ import numpy as np
 from ..emulators import Emulator
 from ..emulators.linear import Linear
 from ..errors import ReadError
-from ..spectrum import FloatArray, to_vacuum
+from ..spectrum import FloatArray
+from ..wavelength import to_vacuum
 from .grid import text
 
 #: Share of a derivative's squared sum that its strongest pixels hold; they are the label's lines.

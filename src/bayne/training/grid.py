@@ -12,7 +12,8 @@ from scipy.stats import ks_2samp
 
 from ..emulators.coordinates import GAP, segments
 from ..errors import ReadError
-from ..spectrum import FloatArray, to_vacuum
+from ..spectrum import FloatArray
+from ..wavelength import to_vacuum
 
 #: Chance that a grid in random order is called uneven.
 FALSE_ALARM = 1e-3

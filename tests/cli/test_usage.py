@@ -31,7 +31,10 @@ def test_commands_that_write_can_overwrite(run: Run, command: str) -> None:
     assert "--overwrite" in run(command, "--help").output
 
 
-@pytest.mark.parametrize("command", ["fit", "compare", "demo", "train", "finetune", "compile", "mock"])
+@pytest.mark.parametrize(
+    "command",
+    ["fit", "compare", "demo", "train", "finetune", "compile", "mock", "evaluate", "grid", "report", "fit-catalog"],
+)
 def test_random_commands_have_a_seed(run: Run, command: str) -> None:
     assert "--seed" in run(command, "--help").output
 

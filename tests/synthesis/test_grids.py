@@ -113,6 +113,11 @@ def test_pixels_can_be_those_of_another_grid(config, tmp_path):
         bayne.make_grid(config | {"like": str(tmp_path / "text.h5")}, tmp_path / "wrong.h5")
 
 
+def test_a_seed_takes_the_place_of_the_configurations(config, tmp_path):
+    own = bayne.make_grid(config | {"seed": 5}, tmp_path / "own.h5")
+    assert_same(bayne.make_grid(config, tmp_path / "given.h5", seed=5), own)
+
+
 def contents(path):
     with h5py.File(path) as file:
         return {name: file[name][()] for name in file}

@@ -63,6 +63,9 @@ class Frame(StrEnum):
 
 
 Seed = Annotated[int, typer.Option(help="Root of the random numbers.")]
+RootSeed = Annotated[
+    int | None, typer.Option("--seed", help="Root of the random numbers. [default: the configuration's, else 0]")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 Level = Annotated[
     LogLevel | None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import Level, Overwrite, console, refuse_existing, set_up
+from .common import Level, Overwrite, Seed, console, refuse_existing, set_up
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +27,7 @@ def evaluate(
         Path | None,
         typer.Option("--output", "-o", help="Page (.html); the numbers go beside it (.json).", show_default=False),
     ] = None,
+    seed: Seed = 0,
     overwrite: Overwrite = False,
     log_level: Level = None,
 ) -> None:
@@ -48,7 +49,7 @@ def evaluate(
 
     network, out = load_emulator(emulator), console()
     with Console(stderr=True).status("evaluating"):
-        found = judge(network, grid, derivatives=derivatives)
+        found = judge(network, grid, derivatives=derivatives, seed=seed)
     _show(found, out)
     if output is not None:
         from ..files import replacing

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .common import Level, Overwrite, set_up
-from .train import ConfigOption, Output, Resume, RootSeed, prepare, progress, show
+from .common import Level, Overwrite, RootSeed, set_up
+from .train import ConfigOption, Output, Resume, prepare, progress, show
 
 
 def finetune(

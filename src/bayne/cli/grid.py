@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .common import Level, Overwrite, console, refuse_existing, set_up
+from .common import Level, Overwrite, RootSeed, console, refuse_existing, set_up
 from .train import progress
 
 
@@ -15,6 +15,7 @@ def grid(
     config: Annotated[Path, typer.Argument(help="Settings (TOML).", show_default=False)],
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Grid file (HDF5).", show_default=False)],
+    seed: RootSeed = None,
     workers: Annotated[int, typer.Option(help="Processes.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the parts of a run that was stopped.")] = False,
     append: Annotated[bool, typer.Option("--append", help="Go on from a finished file, to a larger number.")] = False,
@@ -44,7 +45,9 @@ def grid(
 
     refuse_existing([output], overwrite or append)
     with progress("spectra") as tell:
-        path = make_grid(config, output, workers=workers, resume=resume, append=append, overwrite=overwrite, tell=tell)
+        path = make_grid(
+            config, output, seed=seed, workers=workers, resume=resume, append=append, overwrite=overwrite, tell=tell
+        )
     _show(path)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import Level, Overwrite, console, refuse_existing, set_up
+from .common import Level, Overwrite, RootSeed, console, refuse_existing, set_up
 
 if TYPE_CHECKING:
     from ..emulators import Emulator
@@ -20,9 +20,6 @@ Output = Annotated[
     typer.Option("--output", "-o", help="Folder of the emulator, its config.toml and log.jsonl.", show_default=False),
 ]
 ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="Settings (TOML).")]
-RootSeed = Annotated[
-    int | None, typer.Option("--seed", help="Root of the random numbers. [default: the configuration's, else 0]")
-]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the output folder.")]
 
 

@@ -8,6 +8,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -165,6 +166,7 @@ def make_grid(
     config: str | Path | Mapping[str, Any],
     output: str | Path,
     *,
+    seed: int | None = None,
     workers: int = 1,
     resume: bool = False,
     append: bool = False,
@@ -184,6 +186,8 @@ def make_grid(
         TOML file or mapping: see `GridConfig`.
     output
         File (HDF5).
+    seed
+        Of the labels; None for the configuration's.
     workers
         Processes.
     resume
@@ -209,6 +213,8 @@ def make_grid(
         The file is there and neither `append` nor `overwrite` is given.
     """
     settings, output = read_grid_config(config), Path(output)
+    if seed is not None:
+        settings = replace(settings, seed=seed)
     growing = append and output.exists()
     if output.exists() and not (append or overwrite):
         raise FileExistsError(f"{output} exists; pass overwrite=True to replace it, or append=True to go on from it")

@@ -123,6 +123,8 @@ class Evaluation:
         Against physical derivatives, one per star of the file; empty without a file.
     maps
         Which wavelengths answer to which label: gradients, and attention where the network has it.
+    seed
+        Of the permutation tests of lines.
     """
 
     card: Card
@@ -137,6 +139,7 @@ class Evaluation:
     predicted: FloatArray | None
     derivatives: tuple[StarDerivatives, ...]
     maps: tuple[LineMap, ...]
+    seed: int = 0
 
     @cached_property
     def errors(self) -> Errors:
@@ -215,7 +218,7 @@ class Evaluation:
     @cached_property
     def line_tests(self) -> tuple[LineTest, ...]:
         """Whether the strongest pixels of each element's maps sit on its lines."""
-        return tuple(test for m in self.maps for test in line_tests(m, self.wavelength, self.segment))
+        return tuple(test for m in self.maps for test in line_tests(m, self.wavelength, self.segment, self.seed))
 
     def numbers(self) -> dict[str, Any]:
         """All numbers, ready for JSON; those of the error model and of derivatives where there are any."""
@@ -250,7 +253,9 @@ class Evaluation:
         }
 
 
-def evaluate(emulator: Emulator, grid: Grid | str | Path, *, derivatives: str | Path | None = None) -> Evaluation:
+def evaluate(
+    emulator: Emulator, grid: Grid | str | Path, *, derivatives: str | Path | None = None, seed: int = 0
+) -> Evaluation:
     """Judge an emulator on the test rows of a grid.
 
     Parameters
@@ -261,6 +266,8 @@ def evaluate(emulator: Emulator, grid: Grid | str | Path, *, derivatives: str | 
         From `read_grid`, or the file.
     derivatives
         File of physical derivatives of a few stars by each label, on the same wavelengths.
+    seed
+        Of the permutation tests that ask whether an element's lines are where the emulator answers to it.
 
     Returns
     -------
@@ -293,6 +300,7 @@ def evaluate(emulator: Emulator, grid: Grid | str | Path, *, derivatives: str | 
         predicted=None if emulator.error is None else np.stack([error.total for error in errors if error]),
         derivatives=() if derivatives is None else compare_derivatives(emulator, derivatives),
         maps=(gradient_map(emulator), *(() if attention is None else (attention,))),
+        seed=seed,
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import jax
 import pytest
@@ -14,22 +15,36 @@ ROOT = Path(__file__).parents[1]
 #: CPU, and aborts where Linux allows no more (vm.max_map_count, 65,530).
 MANY_MAPS = 25_000
 
-
-#: Folders whose tests share fits, and files whose parametrised fits are long and share nothing.
+#: Folders whose tests share fixtures or compiled functions; files whose parametrised fits are long and share nothing.
 TOGETHER, APART = ("catalog", "inference"), ("test_calibration.py",)
+
+
+def group(nodeid: str) -> str:
+    """Tests of one group run in one worker: those of a file, of a folder of `TOGETHER`, of a parameter in `APART`."""
+    file, _, test = nodeid.partition("::")
+    path = PurePosixPath(file)
+    if path.name in APART:
+        return f"{file}{test.partition('[')[2]}"
+    return path.parts[1] if path.parts[1] in TOGETHER else file
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share fixtures or compiled functions go to one worker; the longest groups begin first."""
-    for item in items:
-        path = item.path.relative_to(ROOT / "tests")
-        group = path.parts[0] if path.parts[0] in TOGETHER else path.as_posix()
-        if path.name in APART:
-            group += str(getattr(item, "callspec", None) and item.callspec.id)
-        item.add_marker(pytest.mark.xdist_group(group))
+    """The longest groups begin first: workers take groups in this order."""
     order = [*APART, *TOGETHER]
     items.sort(key=lambda item: next((i for i, part in enumerate(order) if part in item.path.parts), len(order)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Share tests out by `group`."""
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group(nodeid)
+
+    return ByGroup(config, log)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -174,7 +174,7 @@ def make_arm(
     flux
         (n,).
     error, ivar
-        (n,) standard deviation or inverse variance, at most one of the two. Where it is masked, ``ivar`` becomes 0.
+        (n,) standard deviation or inverse variance, at most one of the two. What is no error becomes ``ivar`` 0.
     mask
         (n,) True = bad.
     reasons
@@ -239,7 +239,6 @@ def make_arms(
     flux: ArrayLike,
     *,
     name: str | None = None,
-    reasons: Mapping[str, NDArray[np.bool_]] = {},
     error: ArrayLike | None = None,
     ivar: ArrayLike | None = None,
     mask: ArrayLike | None = None,
@@ -252,7 +251,7 @@ def make_arms(
     ----------
     name
         Of the arm; several are called ``<name>-0``, ``<name>-1``, ..., and without a name 0, 1, ...
-    wavelength, flux, reasons, error, ivar, mask, counts, medium
+    wavelength, flux, error, ivar, mask, counts, medium
         See `make_arm`.
 
     Raises
@@ -272,7 +271,6 @@ def make_arms(
         make_arm(
             wave[part],
             **{key: column[part] for key, column in known.items()},
-            reasons={key: where[part] for key, where in reasons.items()},
             counts=counts,
             medium=medium,
             name=own,

@@ -69,7 +69,7 @@ POISONS = [
     (one_pixel, "two pixels"),
     (wrong_unit, "no unit of wavelength"),
     (lambda path: path.write_bytes(pickle.dumps({"flux": [1.0]})), "format was not recognised"),
-    (huge, "."),
+    (huge, "is truncated"),
 ]
 
 #: Priors on rv of the other poisoned stars, and the words of their rows; none where the prior is taken as missing.

@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError
@@ -159,8 +160,7 @@ def _assemble(card: Card, arrays: dict[str, np.ndarray], where: Path, path: Path
         check_arrays(arrays, shapes, card.name)
         error = ErrorModel(*(arrays[name].astype(np.float64) for name in shapes))
     emulator = Emulator(kind, params, wavelength, card, error)
-    middle = 0.5 * (emulator.lower + emulator.upper)
-    pixels = emulator.network(emulator.params, jnp.asarray(middle)).shape[0]
+    pixels = jax.eval_shape(emulator.network, emulator.params, jnp.zeros(len(card.labels))).shape[0]
     if pixels != wavelength.size:
         raise ReadError(f"{path}: the network gives {pixels} pixels but there are {wavelength.size} wavelengths")
     return emulator

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .errors import BayneError, did_you_mean
-from .spectrum import FloatArray, GaussianLSF
+from .spectrum import C_KMS, FloatArray, GaussianLSF
 from .wavelength import to_vacuum, within
 
 
@@ -94,9 +94,10 @@ class Instrument:
         nearest = np.argmin(away, axis=0)[None]
         return GaussianLSF(np.take_along_axis(widths, nearest, axis=0)[0], self.lsf_scale_sigma)
 
-    def behind_air(self, wavelength: ArrayLike) -> np.ndarray:
-        """True where vacuum wavelengths (n,) in Å, as observed, lie in a telluric window."""
-        return within(wavelength, to_vacuum(np.array(self.telluric).reshape(-1, 2), self.medium))
+    def behind_air(self, wavelength: ArrayLike, shift: float = 0.0) -> np.ndarray:
+        """True where vacuum wavelengths (n,) in Å lie in a telluric window, moved by up to `shift` km/s."""
+        wider = np.array([1 - shift / C_KMS, 1 + shift / C_KMS])
+        return within(wavelength, to_vacuum(np.array(self.telluric).reshape(-1, 2), self.medium) * wider)
 
     def bad_pixels(self, mask: ArrayLike) -> np.ndarray:
         """True where an integer mask of this survey has any bit of `bad_bits`, by name."""

@@ -46,6 +46,8 @@ def stars(request):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sample, "WARMUP", 100)
         patch.setattr(sample, "DRAWS", 100)
+        if request.param != "fast":  # two chains have the hundred effective draws that are used
+            patch.setattr(sample, "CHAINS", 2)
         for i in range(STARS):
             labels, rv = rng.uniform(LOWER, UPPER), rng.normal(0, 3)
             star = mock_star(emulator, labels, velocity=rv, snr=40, seed=i, span=SPAN)

@@ -20,6 +20,9 @@ from .diagnose import Verdict
 
 METHODS = ("nuts", "hmc", "fast", "laplace", "map")
 
+#: By how much the air's lines may have moved in the rest frame of nearly all stars (km/s).
+FAST_STAR = 300.0
+
 #: Median flux that a normalised arm of a star can have.
 NORMALIZED = (0.2, 2.0)
 
@@ -152,9 +155,10 @@ def prepare(given: Any, emulator: Emulator, settings: Settings, name: str | None
     spectrum = _with_lsf(spectrum, profile, settings.resolution)
     if settings.mask is not None:
         spectrum = spectrum.with_mask(settings.mask)
-    if profile is not None and profile.telluric and spectrum.frame != "rest":
+    if profile is not None and profile.telluric:
         # a barycentric frame is off by 30 km/s at most: less than the windows are vague
-        spectrum = spectrum.with_mask([profile.behind_air(arm.wavelength) for arm in spectrum.arms])
+        shift = FAST_STAR if spectrum.frame == "rest" else 0.0
+        spectrum = spectrum.with_mask([profile.behind_air(arm.wavelength, shift) for arm in spectrum.arms])
     if settings.windows is not None:
         spectrum = spectrum.with_mask([~within(arm.wavelength, settings.windows) for arm in spectrum.arms])
     repaired = sum(spectrum.counts.get(key, 0) for key in ("not finite", "negative error"))

@@ -4,7 +4,8 @@
 
 `--spectra` is a folder with the files named below: reduced GALAH spectra, two TRES epochs of WASP-14 (from the examples
 of Starfish) and HD 122563 observed with MIKE (from the examples of smhr). Every star is fitted with the defaults of
-`fit_star` but for what its entry says.
+`fit_star` but for what its entry says, and with the errors of a model that is taken for right: `reference_stars.py` has
+those to be believed.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def fit(name: str, folder: Path, emulator: bayne.Emulator, method: str) -> bayne
     file, options, _ = STARS[name]
     spectrum = bayne.read_spectrum(folder / file, **{k: v for k, v in options.items() if k in READING})
     rest = {k: v for k, v in options.items() if k not in READING}
-    return bayne.fit_star(spectrum, emulator, method=method, id=name, **rest)
+    return bayne.fit_star(spectrum, emulator, method=method, robust=False, id=name, **rest)
 
 
 def picture(results: dict[str, bayne.FitResult], path: Path) -> None:

@@ -98,6 +98,7 @@ def fake_result(
         prior_std=10 * sd,
         fixed={} if "vmac" in labels else {"vmac": 0.0},
         fisher_covariance=covariance,
+        photon_covariance=0.25 * covariance,
         crb=crb,
         label_flags={labels[-1]: Flag.NEAR_EDGE},
         idata=idata,
@@ -106,4 +107,6 @@ def fake_result(
         ccf_velocity=velocity,
         ccf=np.full(velocity.size, np.nan) if failed else np.exp(-0.5 * ((velocity + 21.4) / 40.0) ** 2),
         provenance={"emulator": {"name": "demo", "labels": list(labels)}, "seed": 0, "input": {"file": f"{star}.fits"}},
+        blocks=np.array([[0, 4840.0 + 10 * i] for i in range(6)] + [[1, 6545.0 + 10 * i] for i in range(4)]),
+        influence=np.sin(np.arange(10)[:, None] + np.arange(len(labels))) * sd[: len(labels)],
     )

@@ -137,7 +137,9 @@ def mock_star(
         rest = emulator.network(emulator.params, jnp.asarray(labels))
         zero, one = jnp.asarray(0.0), jnp.asarray(1.0)
         flux = np.asarray(
-            observe(the_plan.static, the_plan.arrays, rest[None], jnp.asarray(velocity), jnp.asarray(vsini), zero, one)
+            observe(
+                the_plan.static, the_plan.arrays, rest[None], jnp.asarray(velocity), jnp.asarray(vsini), zero, one, one
+            )
         )[..., 0].astype(float)
     observed = []
     for a, arm in enumerate(arms):

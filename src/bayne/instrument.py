@@ -61,6 +61,8 @@ class Instrument:
         Recommended Chebyshev order of the continuum per arm.
     lsf_scale_sigma
         Standard deviation of the prior on one factor on the LSF width; 0 where it is trusted.
+    lsf_box, lsf_box_sigma
+        Share of a top hat in the variance of the LSF, and the standard deviation of the prior on one factor on it.
     telluric
         Windows (m, 2), Å in the profile's medium and the observer's frame, where the atmosphere leaves no star to see.
     mask_bits
@@ -77,6 +79,8 @@ class Instrument:
     arms: tuple[InstrumentArm, ...]
     continuum: int
     lsf_scale_sigma: float = 0.0
+    lsf_box: float = 0.0
+    lsf_box_sigma: float = 0.0
     telluric: tuple[tuple[float, float], ...] = ()
     mask_bits: dict[str, int] = field(default_factory=dict)
     bad_bits: tuple[str, ...] = ()
@@ -92,7 +96,12 @@ class Instrument:
         away = [np.maximum(np.maximum(a.wavelength[0] - wave, wave - a.wavelength[1]), 0.0) for a in arms]
         widths = np.array([arm.fwhm(wave) for arm in arms])
         nearest = np.argmin(away, axis=0)[None]
-        return GaussianLSF(np.take_along_axis(widths, nearest, axis=0)[0], self.lsf_scale_sigma)
+        return GaussianLSF(
+            np.take_along_axis(widths, nearest, axis=0)[0],
+            self.lsf_scale_sigma,
+            box=self.lsf_box,
+            box_sigma=self.lsf_box_sigma,
+        )
 
     def behind_air(self, wavelength: ArrayLike, shift: float = 0.0) -> np.ndarray:
         """True where vacuum wavelengths (n,) in Å lie in a telluric window, moved by up to `shift` km/s."""
@@ -147,6 +156,8 @@ def load_instrument(name: str) -> Instrument:
         arms=arms,
         continuum=int(table["continuum"]),
         lsf_scale_sigma=float(table.get("lsf_scale_sigma", 0.0)),
+        lsf_box=float(table.get("lsf_box", 0.0)),
+        lsf_box_sigma=float(table.get("lsf_box_sigma", 0.0)),
         telluric=tuple((float(low), float(high)) for low, high in table.get("telluric", ())),
         mask_bits={k: int(v) for k, v in mask.get("bits", {}).items()},
         bad_bits=tuple(mask.get("bad", ())),

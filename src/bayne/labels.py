@@ -19,6 +19,7 @@ MAX_BROADENING = {"vsini": 120.0, "vmac": 30.0}
 POSSIBLE = {
     "teff": (500.0, 200_000.0), "logg": (-2.0, 9.5), "fe_h": (-8.0, 5.0), "vmic": (0.0, 50.0), "rv": (-990.0, 990.0),
     "vsini": (0.0, 900.0), "vmac": (0.0, 900.0), "lsf_scale": (0.0, 9.0),
+    "lsf_box": (0.0, 9.0),
 }  # fmt: skip
 
 _UNITS = {"teff": "K", "logg": "dex", "fe_h": "dex", "vmic": "km/s", "rv": "km/s", "vsini": "km/s", "vmac": "km/s"}
@@ -31,6 +32,7 @@ _PRETTY = {
     "vsini": "v sin i",
     "vmac": "v mac",
     "lsf_scale": "LSF scale",
+    "lsf_box": "LSF box",
 }
 _ABUNDANCE = re.compile(r"^([a-z]{1,2})_(fe|h)$")
 

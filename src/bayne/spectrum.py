@@ -46,7 +46,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class GaussianLSF(_EqualByContent):
-    """Gaussian line-spread function given by its width at every pixel.
+    """Gaussian line-spread function given by its width at every pixel, at will convolved with the top hat of a slit.
 
     Parameters
     ----------
@@ -56,11 +56,18 @@ class GaussianLSF(_EqualByContent):
         Standard deviation of the prior on one factor common to all widths; 0 where the width is trusted.
     includes_pixel
         Whether the width was measured on pixels, so that it contains the pixel's own width.
+    box
+        Share of the variance, 0 to 1, that is a top hat's: the image of a fibre or a slit. The Gaussian is narrower by
+        that, so that the variance of the whole is that of `fwhm`.
+    box_sigma
+        Standard deviation of the prior on one factor common to the shares of all arms; 0 where they are trusted.
     """
 
     fwhm: FloatArray
     scale_sigma: float = 0.0
     includes_pixel: bool = True
+    box: float = 0.0
+    box_sigma: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fwhm", np.asarray(self.fwhm, dtype=np.float64))

@@ -61,7 +61,7 @@ def test_options_reach_the_function(call, toy, monkeypatch, tmp_path):
     monkeypatch.setattr(bayne.catalog, "fit_catalog", fit_catalog)
     words = """--spectra {spectrum_id}.fits --method map --block 5 --shard 2/8 --resume --keep-spectra --format table
         --read row=3 --instrument hermes --resolution 28000 --snr 80,90 --free rv --fix mg_fe=0 --prior teff=5000,100
-        --continuum 6 --no-jitter --no-emulator-error --debug --seed 7"""
+        --continuum 6 --no-jitter --no-robust --no-emulator-error --debug --seed 7"""
     done = call("fit-catalog", "stars.fits", "-e", toy, "-o", tmp_path / "run", *words.split())
     assert done.exit_code == 1
     assert "enough" in done.stderr
@@ -72,7 +72,7 @@ def test_options_reach_the_function(call, toy, monkeypatch, tmp_path):
         "keep_spectra": True, "reading": {"format": "table", "row": 3}, "instrument": "hermes",
         "resolution": 28000.0, "snr": [80.0, 90.0],
         "priors": {"teff": (5000.0, 100.0)}, "fixed": {"mg_fe": 0.0}, "free": ("rv",), "continuum": 6,
-        "emulator_error": False, "jitter": False, "debug": True, "seed": 7,
+        "emulator_error": False, "jitter": False, "robust": False, "debug": True, "seed": 7,
     }  # fmt: skip
 
 

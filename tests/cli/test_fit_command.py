@@ -79,6 +79,7 @@ def test_plain_fit_uses_the_defaults(run: Run, calls: Calls, tmp_path: Path) -> 
         "continuum": None,
         "emulator_error": True,
         "jitter": True,
+        "robust": True,
         "seed": 0,
     }
     files = result_files(tmp_path / "new" / "fits", "a star/1")
@@ -91,7 +92,7 @@ def test_plain_fit_uses_the_defaults(run: Run, calls: Calls, tmp_path: Path) -> 
 def test_options_reach_the_functions(run: Run, calls: Calls, tmp_path: Path) -> None:
     words = """--method map --format table --medium air --frame rest --read row=3 --read normalized=true
         --instrument hermes --resolution 28000 --snr 80,90 --free rv,vmac --fix logg=4.4 --fix vmic=1
-        --prior teff=5000,100 --prior rv=-20,0.5 --continuum 6 --no-jitter --no-emulator-error --seed 7"""
+        --prior teff=5000,100 --prior rv=-20,0.5 --continuum 6 --no-jitter --no-robust --no-emulator-error --seed 7"""
     result = run("fit", "star.csv", "-e", "net.npz", "--card", "card.json", "-o", tmp_path, *words.split())
     assert result.exit_code == 0, result.output
     assert calls.read == (Path("star.csv"), "table")
@@ -108,6 +109,7 @@ def test_options_reach_the_functions(run: Run, calls: Calls, tmp_path: Path) -> 
         "continuum": 6,
         "emulator_error": False,
         "jitter": False,
+        "robust": False,
         "seed": 7,
     }
 

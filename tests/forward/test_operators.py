@@ -30,13 +30,13 @@ def emulator(resolution=75_000.0, **changes):
     return table_emulator(WAVE, line(km(WAVE)), resolution, **changes)
 
 
-def observed(wave, lsf, em=None, velocity=0.0, at=None, vsini=0.0, vmac=0.0, scale=1.0, max_scale=None):
+def observed(wave, lsf, em=None, velocity=0.0, at=None, vsini=0.0, vmac=0.0, scale=1.0, box=1.0, max_scale=None):
     """Model flux on the pixels of one arm, and which of them are used."""
     em = em or emulator()
     arm = make_arm(wave, np.ones(wave.size), error=np.ones(wave.size), lsf=lsf)
     with jax.enable_x64(True):
         p = plan(Spectrum((arm,)), em, velocity, max_vsini=vsini, max_vmac=vmac, max_scale=max_scale)
-        args = (jnp.asarray(x) for x in (velocity if at is None else at, vsini, vmac, scale))
+        args = (jnp.asarray(x) for x in (velocity if at is None else at, vsini, vmac, scale, box))
         flux = np.asarray(observe(p.static, p.arrays, jnp.asarray(em.params["flux"])[None], *args))[0, :, 0]
     return flux[p.used[0]], wave[p.used[0]]
 
@@ -187,19 +187,37 @@ def test_pixels_near_the_ends_of_windows_are_left_out_and_nothing_crosses_a_gap(
     assert not np.any((used > 4990.0) & (used < 5010.0))
 
 
+@pytest.mark.parametrize("box", [0.3, 0.6])
+def test_a_boxy_lsf_is_a_gaussian_and_a_top_hat_convolved(box):
+    """Against a direct convolution; the whole has the variance of the width that is given."""
+    resolution = 25_000.0
+    sigma, own = (C_KMS / r / FWHM_PER_SIGMA for r in (resolution, 75_000.0))
+    flux, wave = observed(PIXELS, GaussianLSF(PIXELS / resolution, box=box))
+    v = np.linspace(-60.0, 60.0, 12_001)
+    half = 0.5 * np.sqrt(12 * box) * sigma
+    gaussian = np.exp(-0.5 * v**2 / ((1 - box) * sigma**2 - own**2))
+    kernel = np.convolve(gaussian, np.abs(v) < half, mode="same")
+    fine = np.linspace(-400.0, 400.0, 80_001)
+    expected = 1 - np.convolve(1 - line(fine), kernel / kernel.sum(), mode="same")
+    np.testing.assert_allclose(flux, np.interp(km(wave), fine, expected), atol=2e-4)
+    plain, _ = observed(PIXELS, GaussianLSF(PIXELS / resolution))
+    assert np.abs(flux - plain).max() > 2e-3
+
+
 def test_gradients_agree_with_finite_differences():
     em = emulator()
-    arm = make_arm(PIXELS, np.ones(PIXELS.size), error=np.ones(PIXELS.size), lsf=GaussianLSF(PIXELS / 25_000.0))
+    lsf = GaussianLSF(PIXELS / 25_000.0, box=0.5)
+    arm = make_arm(PIXELS, np.ones(PIXELS.size), error=np.ones(PIXELS.size), lsf=lsf)
     with jax.enable_x64(True):
         p = plan(Spectrum((arm,)), em, 10.0, max_vsini=30.0, max_vmac=10.0, max_scale=1.5)
 
         def f(x):
             return observe(p.static, p.arrays, jnp.asarray(em.params["flux"])[None], *x)[0, :, 0] * p.used[0]
 
-        x = jnp.asarray([12.0, 9.0, 4.0, 1.1])
+        x = jnp.asarray([12.0, 9.0, 4.0, 1.1, 0.8])
         jacobian = np.asarray(jax.jacfwd(f)(x))
-        for i, h in enumerate((0.5, 0.3, 0.3, 0.02)):
-            step = jnp.zeros(4).at[i].set(h)
+        for i, h in enumerate((0.5, 0.3, 0.3, 0.02, 0.05)):
+            step = jnp.zeros(5).at[i].set(h)
             # fourth-order differences: the flux itself is float32
             numeric = np.asarray(8 * (f(x + step) - f(x - step)) - (f(x + 2 * step) - f(x - 2 * step))) / (12 * h)
             np.testing.assert_allclose(jacobian[:, i], numeric, atol=2e-3 * np.abs(numeric).max() + 1e-6)
@@ -216,7 +234,7 @@ def test_independent_errors_of_the_emulator_count_as_what_they_do_to_a_line(step
     noise = np.random.default_rng(0).normal(size=(400, WAVE.size))
     with jax.enable_x64(True):
         p = plan(Spectrum((arm,)), emulator(), 0.0)
-        at = [jnp.asarray(x) for x in (0.0, 0.0, 0.0, 1.0)]
+        at = [jnp.asarray(x) for x in (0.0, 0.0, 0.0, 1.0, 1.0)]
         seen = np.asarray(observe(p.static, p.arrays, jnp.asarray(noise), *at))[0]
     template = np.where(p.used[0], np.exp(-0.5 * (km(wave) / 60.0) ** 2), 0.0)
     scatter = np.std(template @ seen / np.sum(template**2))

@@ -38,10 +38,10 @@ def star(mock):
 
 @pytest.fixture(scope="session")
 def fit(emulator):
-    """`fit_star` on the shared emulator, by default only the maximum."""
+    """`fit_star` on the shared emulator, by default only the maximum, and with errors of a model that is right."""
 
-    def call(spectrum, method="map", **options):
-        return bayne.fit_star(spectrum, emulator, method=method, **options)
+    def call(spectrum, method="map", robust=False, **options):
+        return bayne.fit_star(spectrum, emulator, method=method, robust=robust, **options)
 
     return call
 

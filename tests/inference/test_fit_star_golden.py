@@ -59,7 +59,7 @@ def result(shared):
     emulator = bayne.load_emulator(shared / "networks" / "binspec_NN_normalized_spectra.npz", str(card))
     spectrum = bayne.read_spectrum(shared / "spectra" / "apogee_2M13012770.npz")
     return bayne.fit_star(
-        spectrum, emulator, method="map", continuum=False, jitter=False, emulator_error=False,
+        spectrum, emulator, method="map", continuum=False, jitter=False, emulator_error=False, robust=False,
         free=("rv",), priors={"rv": (0.0, 2.0)},
     )  # fmt: skip
 

@@ -111,7 +111,7 @@ def test_other_format_version_is_refused(saved: tuple[FitResult, Path]) -> None:
     _, path = saved
     with h5py.File(path, "a") as file:
         file["bayne"].attrs["format"] = 99
-    with pytest.raises(ReadError, match="result format 99, this version reads 1"):
+    with pytest.raises(ReadError, match="result format 99, this version reads 2"):
         load_result(path)
 
 

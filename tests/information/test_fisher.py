@@ -51,7 +51,7 @@ def dense_covariance(problem, model, extra):
     variance = arrays["noise"] + extra[:, None] + arrays.get("error_variance", 0.0)
     sigma = np.diag(variance.ravel())
     for i in range(a):
-        block = model[i][:, None] * arrays["basis"][i]
+        block = model[i][:, None] * arrays["basis"][i] * arrays["spread"][i]
         sigma[i * n : (i + 1) * n, i * n : (i + 1) * n] += block @ block.T
     if "error_basis" in arrays:
         e = arrays["error_basis"].reshape(a * n, -1)

@@ -19,7 +19,8 @@ def small_problem(rank, seed=3):
         "used": used,
         "noise": rng.uniform(1e-4, 4e-4, (a, n)),
         "data": 1 + 0.1 * rng.normal(size=(a, n)),
-        "basis": 0.1 * rng.normal(size=(a, n, c)),
+        "basis": rng.normal(size=(a, n, c)),
+        "spread": rng.uniform(0.05, 0.15, size=(a, c)),
     }
     if rank:
         arrays["error_basis"] = np.where(used[..., None], 0.02 * rng.normal(size=(a, n, rank)), 0.0)
@@ -34,7 +35,9 @@ def dense(arrays, model, extra):
     covariance = np.diag(variance.ravel())
     continuum = np.zeros((a * n, a * c))
     for i in range(a):
-        continuum[i * n : (i + 1) * n, i * c : (i + 1) * c] = model[i][:, None] * arrays["basis"][i]
+        continuum[i * n : (i + 1) * n, i * c : (i + 1) * c] = (
+            model[i][:, None] * arrays["basis"][i] * arrays["spread"][i]
+        )
     error = arrays["error_basis"].reshape(a * n, -1) if "error_basis" in arrays else np.zeros((a * n, 0))
     keep = arrays["used"].ravel()
     linear = np.concatenate([continuum, error], 1)[keep]

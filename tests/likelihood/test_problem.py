@@ -11,8 +11,9 @@ import pytest
 
 from bayne.emulators import ErrorModel
 from bayne.information import fisher_matrix
-from bayne.likelihood import Problem, build, with_emulator_error
+from bayne.likelihood import Problem, build, jacobian, log_posterior, with_emulator_error, with_robust_widths
 from bayne.likelihood.continuum import pilot
+from bayne.spectrum import GaussianLSF
 from toy import LABEL_ERRORS, erring_emulator, mock_star, toy_emulator
 
 STAR = np.array([5500.0, 4.2, -0.2, 0.1, 12.0, 15.0, 0.0, 0.0])
@@ -73,3 +74,36 @@ def test_label_errors_add_to_the_covariance_of_the_labels(bare: Problem) -> None
 
 def test_emulator_without_error_changes_nothing(bare: Problem) -> None:
     assert with_emulator_error(bare, toy_emulator(), STAR) is bare
+
+
+def test_robust_widths_change_the_curvature_and_leave_the_maximum(bare: Problem) -> None:
+    """The likelihood at θ is that of the model nearer to the maximum, and so are its derivatives."""
+    shrink = np.diag([0.5, 0.4, 0.3, 0.8, 1.0, 0.9]) + 1e-3
+    wide = with_robust_widths(bare, STAR, shrink)
+    move = np.array([30.0, 0.05, 0.02, 0.01, 0.1, 0.5, 0.0, 0.0])
+    nearer = np.concatenate([shrink @ move[:6], move[6:]])
+    with jax.enable_x64(True):
+        fisher, wider = (np.asarray(fisher_matrix(p.static, p.arrays, jnp.asarray(STAR)))[:6, :6] for p in (bare, wide))
+        here, there = (
+            float(log_posterior(p.static, p.arrays, p.prior, jnp.asarray(STAR + m)))
+            for p, m in ((wide, move), (bare, nearer))
+        )
+        own, moved = (float(p.prior.log_density(jnp.asarray(STAR + m))) for p, m in ((wide, move), (bare, nearer)))
+    np.testing.assert_allclose(wider, shrink.T @ fisher @ shrink, rtol=1e-5, atol=1e-6 * fisher.max())
+    assert here - own == pytest.approx(there - moved, abs=2e-3)  # networks are float32
+
+
+def test_the_share_of_a_top_hat_is_free_where_its_profile_says_so() -> None:
+    star = mock_star(toy_emulator(), STAR[:4], velocity=12.0)
+    for sigma, names in ((0.0, set()), (0.2, {"lsf_box"})):
+        boxy = [replace(a, lsf=GaussianLSF(a.lsf.fwhm, box=0.4, box_sigma=sigma)) for a in star.arms]  # type: ignore[union-attr]
+        with jax.enable_x64(True):
+            problem = build(
+                replace(star, arms=tuple(boxy)), toy_emulator(), velocity=12.0, bary=0.0, free=("rv",), fixed={},
+                priors={}, order=2, pilot=[pilot(arm, arm.good, 2) for arm in boxy], with_jitter=True,
+            )  # fmt: skip
+            at = 0.5 * (problem.prior.lower + problem.prior.upper)
+            _, derivatives = jacobian(problem.static, problem.arrays, at)
+        assert set(problem.static.names) & {"lsf_box", "lsf_scale"} == names
+        if names:
+            assert np.abs(derivatives[..., problem.static.names.index("lsf_box")]).max() > 1e-4

@@ -59,6 +59,7 @@ def stars(request):
                 priors={"rv": (0, 3)},
                 continuum=2,
                 jitter=False,
+                robust=False,
                 seed=i,
             )
             out.append((np.array([*labels, rv]), thinned(result)))

@@ -117,7 +117,7 @@ def test_a_sharp_teacher_becomes_as_sharp_as_the_instrument_needs(labels):
 
     def seen(emulator):
         made = plan(star, emulator, 20.0)
-        at = (jnp.asarray(v) for v in (20.0, 0.0, 0.0, 1.0))
+        at = (jnp.asarray(v) for v in (20.0, 0.0, 0.0, 1.0, 1.0))
         return np.asarray(observe(made.static, made.arrays, jnp.asarray(emulator.evaluate(labels)), *at))[0], made.used
 
     with jax.enable_x64(True):

@@ -44,6 +44,7 @@ _KINDS = {
     "": Kind("median", "{}", "{};stat.median"),
     "_mean": Kind("mean", "{}, mean of the posterior", "{};stat.mean"),
     "_std": Kind("std", "{}, standard deviation of the posterior", "stat.error;{}"),
+    "_std_photon": Kind("std_photon", "{}, error if photon noise were all", "stat.error;{};meta.modelled"),
     "_q16": Kind("q16", "{}, 15.87th percentile of the posterior", "{};stat.percentile"),
     "_q84": Kind("q84", "{}, 84.13th percentile of the posterior", "{};stat.percentile"),
     "_upper_95": Kind("upper_95", "{}, 95% upper limit where it is no more", "{};stat.max"),

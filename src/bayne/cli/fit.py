@@ -57,6 +57,9 @@ Continuum = Annotated[
     typer.Option(help="Chebyshev order per arm, or 'none' for a flux that stays as it is. [default: instrument's]"),
 ]
 NoJitter = Annotated[bool, typer.Option("--no-jitter", help="No extra scatter per arm.")]
+NoRobust = Annotated[
+    bool, typer.Option("--no-robust", help="Errors as if the model were right: only right for mock spectra.")
+]
 NoEmulatorError = Annotated[bool, typer.Option("--no-emulator-error", help="Do not count the emulator's own error.")]
 
 
@@ -89,6 +92,7 @@ def fit(
     prior: PriorOption,
     continuum: Continuum = None,
     no_jitter: NoJitter = False,
+    no_robust: NoRobust = False,
     no_emulator_error: NoEmulatorError = False,
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -103,7 +107,9 @@ def fit(
       bayne fit star.fits --emulator galah --output fits
       bayne fit hd122563.fits -e my-emulator/ --medium air --frame rest --resolution 35000 --prior teff=4600,100
     """
-    settings = fit_options(instrument, resolution, snr, free, fix, prior, continuum, no_jitter, no_emulator_error)
+    settings = fit_options(
+        instrument, resolution, snr, free, fix, prior, continuum, no_jitter, no_robust, no_emulator_error
+    )
     set_up(log_level)
     from ..emulators import load_emulator
     from ..inference import fit_star
@@ -138,6 +144,7 @@ def fit_options(
     prior: list[str],
     continuum: str | None,
     no_jitter: bool,
+    no_robust: bool,
     no_emulator_error: bool,
 ) -> dict[str, Any]:
     """Arguments of `bayne.fit_star` from those of a command line."""
@@ -151,6 +158,7 @@ def fit_options(
         "continuum": parse_continuum(continuum),
         "emulator_error": not no_emulator_error,
         "jitter": not no_jitter,
+        "robust": not no_robust,
     }
 
 

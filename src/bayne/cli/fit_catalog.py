@@ -31,6 +31,7 @@ from .fit import (
     Method,
     NoEmulatorError,
     NoJitter,
+    NoRobust,
     PriorOption,
     Resolution,
     Snr,
@@ -83,6 +84,7 @@ def fit_catalog(
     prior: PriorOption,
     continuum: Continuum = None,
     no_jitter: NoJitter = False,
+    no_robust: NoRobust = False,
     no_emulator_error: NoEmulatorError = False,
     debug: Annotated[bool, typer.Option("--debug", help="Stop at an unexpected error, with its traceback.")] = False,
     seed: Seed = 0,
@@ -99,7 +101,9 @@ def fit_catalog(
       bayne fit-catalog stars.fits --spectra 'spectra/{spectrum_id}.fits' --emulator galah --output run --resume
       bayne fit-catalog 'mocks/*.fits' --emulator galah --output run
     """  # fmt: skip
-    settings = fit_options(instrument, resolution, snr, free, fix, prior, continuum, no_jitter, no_emulator_error)
+    settings = fit_options(
+        instrument, resolution, snr, free, fix, prior, continuum, no_jitter, no_robust, no_emulator_error
+    )
     part = parse_shard(shard)
     options = reading(format, medium, frame, read_options)
     set_up(log_level)

@@ -57,6 +57,11 @@ class Card:
         Solar abundances behind [X/H]; hash of the training grid; what to cite; terms of use.
     held_out_error
         Measured errors on spectra that were not trained on, by name.
+    discrepancy
+        Standard deviation of what the physics behind the emulator gets wrong in a label, by label: what reference stars
+        miss their known labels by, beyond the errors of their fits.
+    reference_stars
+        Names of those stars: they cannot test the emulator.
     weights
         In the file: SHA-256 of ``weights.safetensors``, which loading compares. Empty in memory.
     """
@@ -80,6 +85,8 @@ class Card:
     citations: tuple[str, ...] = ()
     license: str = ""
     held_out_error: dict[str, float] = field(default_factory=dict)
+    discrepancy: dict[str, float] = field(default_factory=dict)
+    reference_stars: tuple[str, ...] = ()
     weights: str = ""
 
     def __post_init__(self) -> None:
@@ -111,6 +118,7 @@ class Card:
         if not isinstance(self.architecture, dict):
             raise BayneError(f"card {self.name!r}: architecture must hold settings by name")
         check_known(self.absorbs, MAX_BROADENING, f"card {self.name!r}, absorbs")
+        check_known(self.discrepancy, self.labels, f"card {self.name!r}, discrepancy")
 
     @cached_property
     def walls(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -156,11 +164,11 @@ class Card:
         if missing:
             raise ReadError(f"{source}: the card lacks {', '.join(missing)}")
         values = dict(table)
-        for key in ("labels", "units", "lower", "upper", "absorbs", "citations", "hull", "excluded"):
+        for key in ("labels", "units", "lower", "upper", "absorbs", "citations", "reference_stars", "hull", "excluded"):
             if isinstance(values.get(key, []), str):
                 raise ReadError(f"{source}: card field {key!r} must be a list")
         try:
-            for key in ("labels", "units", "absorbs", "citations"):
+            for key in ("labels", "units", "absorbs", "citations", "reference_stars"):
                 values[key] = tuple(values.get(key, ()))
             for key in ("lower", "upper"):
                 values[key] = tuple(float(value) for value in values[key])

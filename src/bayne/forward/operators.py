@@ -124,6 +124,14 @@ def gaussian_transform(frequency: jax.Array, variance: jax.Array) -> jax.Array:
     return jnp.exp(-2 * jnp.pi**2 * frequency**2 * variance)
 
 
+def top_hat_transform(frequency: jax.Array, variance: jax.Array) -> jax.Array:
+    """Fourier transform of a top hat of the given variance, (km/s)²: its full width squared over 12."""
+    square = 12 * (jnp.pi * frequency) ** 2 * variance
+    safe = jnp.sqrt(jnp.maximum(square, 1e-3))
+    small = jnp.minimum(square, 1e-3)
+    return jnp.where(square < 1e-3, 1 - small / 6 + small**2 / 120, jnp.sin(safe) / safe)
+
+
 def shift_transform(frequency: jax.Array, shift: jax.Array) -> jax.Array:
     """Fourier transform of a displacement in ln λ.
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..emulators import Emulator, Network
-from ..spectrum import C_KMS, FWHM_PER_SIGMA, Arm, FloatArray, Spectrum
+from ..spectrum import C_KMS, FWHM_PER_SIGMA, Arm, FloatArray, GaussianLSF, Spectrum
 from .grid import model_grid
 from .lsf import ArmKernel, arm_kernel, pixel_width
 from .operators import (
@@ -22,6 +22,7 @@ from .operators import (
     rotation_transform,
     shift_transform,
     tap_weights,
+    top_hat_transform,
 )
 
 #: Velocities within this of the starting one are reachable without losing a pixel (km/s), unless the prior of the
@@ -48,6 +49,7 @@ class ForwardStatic:
     upsample: int
     rotates: bool
     macro: bool
+    boxy: bool
 
 
 #: Arrays of a compiled function by name; ``params`` holds those of the network.
@@ -168,9 +170,11 @@ def plan(
         "gain": np.full(grid.frequency.shape[-1], upsample, np.float32),
         "velocity": np.float64(velocity),
         "emulated": np.float64(emulated + floor),
+        "floor": np.float32(floor),
         "index": (window * grid.length * upsample + nearest.astype(np.int64) - half).astype(np.int32),
         "weight": weight,
         "common": common,
+        "box": _boxes(spectrum.arms, window, used, grid.step.size),
         "independent": _independent(spectrum.arms, kernels, window, dv, emulated).astype(np.float32),
     }
     if upsample > 1:
@@ -179,11 +183,18 @@ def plan(
         arrays["slope"] = slope
     if any(k.bands is not None for k in kernels):
         arrays["bands"] = _stack_bands(kernels, n)
-    static = ForwardStatic(emulator.network, upsample, max_vsini > 0, max_vmac > 0)
+    static = ForwardStatic(emulator.network, upsample, max_vsini > 0, max_vmac > 0, bool(np.any(arrays["box"])))
     has_kernel = any(np.any(k.variance > emulated) for k in kernels)
     lost = int((good & ~used).sum())
     min_scale = float(np.sqrt(emulated / common.min()))
     return Plan(static, jax.tree.map(jnp.asarray, arrays), used, lost, has_kernel, min_scale)
+
+
+def _boxes(arms: tuple[Arm, ...], window: np.ndarray, used: np.ndarray, count: int) -> FloatArray:
+    """(s,) share of a top hat in the variance of the LSF in each window: the largest of the arms with pixels there."""
+    own = np.array([arm.lsf.box if isinstance(arm.lsf, GaussianLSF) else 0.0 for arm in arms])
+    there = np.array([(used & (window == s)).any(axis=1) for s in range(count)])
+    return np.max(own * there, axis=1)
 
 
 def _reach(kernel: ArmKernel, emulated: float, scale: float) -> float:
@@ -246,6 +257,7 @@ def observe(
     vsini: jax.Array,
     vmac: jax.Array,
     lsf_scale: jax.Array,
+    lsf_box: jax.Array,
 ) -> jax.Array:
     """Take normalised rest-frame spectra on the emulator's pixels to the observed pixels; linear in the spectra.
 
@@ -258,7 +270,9 @@ def observe(
     velocity, vsini, vmac
         km/s, () or (k,); the velocity in the frame of the file.
     lsf_scale
-        Factor on the width of the Gaussian LSF, () or (k,).
+        Factor on the width of the LSF, () or (k,).
+    lsf_box
+        Factor on the share of its variance that a top hat has, () or (k,).
 
     Returns
     -------
@@ -270,10 +284,16 @@ def observe(
     frequency = arrays["frequency"]
     moved = C_KMS * (log_doppler(velocity) - log_doppler(arrays["velocity"]))
     # what all pixels of a window have in common, less what the emulator has already and what sampling will add
-    spread = (lsf_scale[..., None] ** 2 * arrays["common"] - arrays["emulated"])[..., None]
+    variance = lsf_scale[..., None] ** 2 * arrays["common"]
+    spread = (variance - arrays["emulated"])[..., None]
     vsini, vmac, moved = (x[..., None, None].astype(frequency.dtype) for x in (vsini, vmac, moved))
     spread = spread.astype(frequency.dtype)
-    transfer = arrays["gain"] * gaussian_transform(frequency, spread)
+    transfer = arrays["gain"]
+    if static.boxy:
+        most = jnp.maximum(spread + arrays["floor"], 0.0)  # beside the emulator's own width
+        top = jnp.minimum((lsf_box[..., None] * arrays["box"] * variance)[..., None].astype(frequency.dtype), most)
+        spread, transfer = spread - top, transfer * top_hat_transform(frequency, top)
+    transfer = transfer * gaussian_transform(frequency, spread)
     if static.rotates:
         transfer = transfer * rotation_transform(frequency, vsini, arrays["limb"][:, None])
     if static.macro:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..emulators import Emulator
 from ..flags import Flag
+from ..information.robust import Misfit
 from ..labels import over_hydrogen, unit
 from ..likelihood import Problem
 from ..spectrum import Arm, FloatArray, Spectrum
@@ -27,6 +28,8 @@ SECOND_PEAK, SECOND_PEAK_SIGNIFICANCE = 0.2, 4.5
 #: Mocks (benchmarks/velocity.py): wrong velocities and spectra without lines stay below 3.2.
 RV_SIGNIFICANCE = 4.0
 LOST_WARN = 0.2
+#: A block of wavelength that moves a label by this many of its errors is told.
+INFLUENCE = 1.0
 #: Share of its range at which a parameter counts as at an end of it.
 END = 0.1
 
@@ -171,6 +174,29 @@ def judge_binary(
         verdict.raise_flag(
             Flag.DOUBLE_LINED, f"A second peak of {second:.0%} of the first stands {where:+.0f} km/s from it."
         )
+
+
+def judge_misfit(verdict: Verdict, names: Sequence[str], arms: Sequence[Arm], found: Misfit, sigma: FloatArray) -> None:
+    """How much wider errors are than the model alone says, and which block of wavelength moves which label most.
+
+    Parameters
+    ----------
+    sigma
+        (n,) robust errors of the parameters.
+    """
+    verdict.numbers["misfit_ratio"] = float(np.sqrt(found.inflation))
+    for name in ("teff", "logg", "fe_h"):
+        if name in names:
+            i = names.index(name)
+            pull = found.influence[:, i] / sigma[i]
+            worst = int(np.argmax(np.abs(pull)))
+            arm, middle = found.blocks[worst]
+            verdict.numbers |= {f"influence_{name}": float(pull[worst]), f"influence_{name}_wavelength": float(middle)}
+            if abs(pull[worst]) > INFLUENCE:
+                verdict.messages.append(
+                    f"{name} rests on {middle:.0f} Å of arm {arms[int(arm)].name}: without the block there it would be "
+                    f"{-found.influence[worst, i]:+.3g} {unit(name)} away."
+                )
 
 
 def judge_edges(verdict: Verdict, problem: Problem, emulator: Emulator, best: FloatArray, sigma: FloatArray) -> None:

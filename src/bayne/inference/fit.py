@@ -20,7 +20,6 @@ from ..emulators import Emulator
 from ..errors import BayneError
 from ..flags import Flag
 from ..forward import VELOCITY_MARGIN, TooSharp
-from ..information import fisher_matrix
 from ..instrument import Instrument
 from ..likelihood import (
     MAX_VELOCITY,
@@ -31,9 +30,11 @@ from ..likelihood import (
     reach,
     reachable,
     tabulated,
+    with_continuum_process,
     with_emulator_error,
+    with_robust_widths,
 )
-from ..lockstep import in_lockstep, lockstep
+from ..lockstep import in_lockstep
 from ..precision import double
 from ..spectrum import C_KMS, FloatArray, Spectrum
 from ..wavelength import within
@@ -47,6 +48,7 @@ from .result import FitResult
 from .sample import MAX_TREE_DEPTH, chains, laplace
 from .start import Start, find_start, template_labels
 from .teacher import MAX_SHIFT, affordable, as_taught, corrected, teacher_shift
+from .widths import Widths, find_misfit, photon_covariance, precision
 
 log = logging.getLogger("bayne")
 
@@ -64,6 +66,9 @@ STARTS, FIRST_STEPS, LAST_STEPS = 4, 20, 60
 
 #: Where the first climbs end: less than a sigma from their maximum, which the second pass moves.
 ROUGHLY = 1.0
+
+#: Times that amplitude and scale of the continuum are looked for, each followed by a climb.
+PROCESS_ROUNDS = 2
 
 #: Most rounds of leaving out pixels.
 ROUNDS = 4
@@ -92,6 +97,7 @@ def fit_star(
     mask: Sequence[np.ndarray] | None = None,
     emulator_error: bool = True,
     jitter: bool = True,
+    robust: bool = True,
     seed: int = 0,
     id: str | None = None,
 ) -> FitResult:
@@ -137,6 +143,9 @@ def fit_star(
     jitter
         Take the errors as incomplete: free one extra scatter per arm, and leave out pixels more than 5 times as far
         from the best model as the arm's others.
+    robust
+        Let the continuum wander about its polynomial, and count what blocks of wavelength say about the misfit of the
+        model: errors are then those to be believed for a real star.
     seed
         Root of the random numbers; folded with the identity of the spectrum.
     id
@@ -157,7 +166,7 @@ def fit_star(
     """
     settings = Settings(
         method, instrument, resolution, snr, dict(priors), dict(fixed), dict(start), tuple(free), continuum, windows,
-        mask, emulator_error, jitter, seed,
+        mask, emulator_error, jitter, robust, seed,
     )  # fmt: skip
     check_arguments(settings, emulator)
     emulator = affordable(emulator, settings, getattr(spectrum, "instrument", ""))
@@ -244,7 +253,12 @@ def fit(spectrum: Any, emulator: Emulator, settings: Settings, id: str | None) -
         verdict.raise_flag(
             Flag.NOT_CONVERGED, f"The optimiser stopped {np.sqrt(decrement):.1f} sigma from where it was heading."
         )
-    draws, stats, fisher, covariance = _posterior(problem, theta, settings, ready.spectrum.id, verdict)
+    plain, found = problem, None
+    if settings.robust:
+        found = find_misfit(plain, ready.spectrum, emulator, theta)
+        problem = with_robust_widths(plain, theta, found.shrink)
+        theta, decrement = _climb(problem, theta)  # a prior counts more where the data say less
+    draws, stats, covariance = _posterior(problem, theta, settings, ready.spectrum.id, verdict)
     if taught is not None and settings.method != "map":
         shift = teacher_shift(problem, taught, draws)
         verdict.numbers["teacher_shift"] = shift
@@ -253,9 +267,8 @@ def fit(spectrum: Any, emulator: Emulator, settings: Settings, id: str | None) -
     clock["posterior"] = time.perf_counter()
     if "diverging" in stats:
         diagnose.judge_chains(verdict, problem.static.names, draws, stats, MAX_TREE_DEPTH)
-    return finish(
-        ready, emulator, settings, verdict, clock, start, whole, problem, theta, fisher, covariance, draws, stats
-    )
+    widths = Widths(precision(plain, theta)[0], covariance, photon_covariance(plain, theta), found)
+    return finish(ready, emulator, settings, verdict, clock, start, whole, problem, theta, widths, draws, stats)
 
 
 def meeting(spectrum: Spectrum, emulator: Emulator) -> np.ndarray:
@@ -313,6 +326,7 @@ def _maximum(
         problem = build(
             spectrum, emulator, velocity=velocity, bary=bary, free=settings.free, fixed=settings.fixed,
             priors=settings.priors, order=order, pilot=pilot, with_jitter=settings.jitter,
+            process=settings.robust and order is not None,
         )  # fmt: skip
         rest = padded(spectrum, [arm.wavelength / (1 + velocity / C_KMS) for arm in spectrum.arms], 0.0)
         return without(problem, within(rest, emulator.card.excluded))
@@ -335,7 +349,11 @@ def _maximum(
     problem = problem_at(velocity)
     if settings.emulator_error:
         problem = with_emulator_error(problem, emulator, best)
-    return problem, *_climb(problem, best)
+    theta, decrement = np.asarray(best), np.inf
+    for _ in range(PROCESS_ROUNDS):
+        problem = with_continuum_process(problem, theta)
+        theta, decrement = _climb(problem, theta)
+    return problem, theta, decrement
 
 
 def _climb(problem: Problem, theta: FloatArray | jax.Array) -> tuple[FloatArray, float]:
@@ -352,7 +370,7 @@ def _without_outliers(whole: Problem, theta: FloatArray, decrement: float) -> tu
         bad = outliers(problem, theta)
         if not bad.any():
             break
-        problem = without(problem, bad)
+        problem = with_continuum_process(without(problem, bad), theta)
         theta, decrement = _climb(problem, theta)
     return problem, theta, decrement
 
@@ -375,30 +393,25 @@ def first_guess(problem: Problem, emulator: Emulator, labels: FloatArray, rv: fl
     return jnp.asarray(np.clip(values, middle - 0.45 * width, middle + 0.45 * width))
 
 
-_fisher = lockstep(0)(fisher_matrix)
-
-
 def _posterior(
     problem: Problem, theta: FloatArray, settings: Settings, name: str, verdict: diagnose.Verdict
-) -> tuple[FloatArray, dict[str, FloatArray], FloatArray, FloatArray]:
-    """Draws (chains, draws, n), sampler statistics, Fisher matrix, covariance with priors."""
+) -> tuple[FloatArray, dict[str, FloatArray], FloatArray]:
+    """Draws (chains, draws, n), sampler statistics, covariance with priors."""
     static, arrays, prior = problem.static, problem.arrays, problem.prior
     x = jnp.asarray(theta)
-    fisher = np.asarray(_fisher(static, arrays, x))
-    precision = fisher + np.asarray(prior.curvature(x))
-    width = np.asarray(prior.upper - prior.lower)
-    uniform = np.where(np.asarray(prior.precision) > 0, 0.0, 12 / width**2)
-    covariance = np.linalg.inv(precision + np.diag(uniform))
+    fisher, bounded = precision(problem, theta)
+    covariance = np.asarray(np.linalg.inv(bounded), dtype=np.float64)
     # one root seed, folded with a hash of the name that does not change between runs or machines
     key = jax.random.fold_in(jax.random.key(settings.seed), zlib.crc32(name.encode()) & 0x7FFFFFFF)
     if settings.method == "map":
-        return theta[None, None], {}, fisher, covariance
+        return theta[None, None], {}, covariance
     if settings.method == "laplace":
         walls = tuple(np.asarray(v) for v in prior.walls)
-        ridge = precision + np.diag(1e-6 / width**2)
+        width = np.asarray(prior.upper - prior.lower)
+        ridge = fisher + np.asarray(prior.curvature(x)) + np.diag(1e-6 / width**2)
         seed = np.asarray(jax.random.key_data(key)).tolist()
         draws = laplace(ridge, theta, np.asarray(prior.lower), np.asarray(prior.upper), (walls[0], walls[1]), seed)
-        return draws, {}, fisher, covariance
+        return draws, {}, covariance
     table = tabulated(static, arrays, prior, x)
     if settings.method == "fast":
         answer = importance(static, table, prior, theta, covariance, key)
@@ -411,7 +424,7 @@ def _posterior(
                 f"Importance sampling: k-hat {answer.khat:.2f}, effective draws {answer.ess:.0f}.",
             )
         if answer.reliable or hopeless:
-            return answer.draws.values, answer.draws.stats, fisher, covariance
+            return answer.draws.values, answer.draws.stats, covariance
     u, _, _ = optimise(static, arrays, prior, from_box(prior, x)[None], FIRST_STEPS, True)
     draw = chains(static, table, prior, u[0], key, "nuts" if settings.method == "nuts" else "hmc")
-    return draw.values, draw.stats, fisher, covariance
+    return draw.values, draw.stats, covariance

@@ -24,6 +24,7 @@ from .medium import judge_medium
 from .prepare import Ready, Settings
 from .result import ArmFit, FitResult
 from .start import Start
+from .widths import Widths
 
 
 def finish(
@@ -36,8 +37,7 @@ def finish(
     whole: Problem,
     problem: Problem,
     theta: FloatArray,
-    fisher: FloatArray,
-    covariance: FloatArray,
+    widths: Widths,
     draws: FloatArray,
     stats: dict[str, FloatArray],
 ) -> FitResult:
@@ -49,8 +49,6 @@ def finish(
         With all pixels, and without outliers.
     theta
         (n,) posterior maximum.
-    fisher, covariance
-        (n, n) Fisher matrix, and its inverse with priors.
     draws, stats
         (chains, draws, n), and the sampler's statistics.
     """
@@ -60,11 +58,13 @@ def finish(
     model, ratio, correction = (np.asarray(v) for v in best_continuum(problem, x))
     extra = jitter_variance(problem.static, problem.arrays, x)
     jitters = np.zeros(len(spectrum.arms)) if extra is None else np.sqrt(np.asarray(extra))
-    sigma = np.sqrt(np.diag(covariance))
+    sigma = np.sqrt(np.diag(widths.covariance))
     std = draws.reshape(-1, draws.shape[-1]).std(0) if draws.shape[1] > 1 else sigma
     diagnose.judge_fit(verdict, problem, spectrum.arms, model + correction, ratio, jitters)
     stated = 0.0 if spectrum.frame == "rest" else spectrum.provenance.get("stated_rv_kms")
     judge_medium(verdict, problem, spectrum.arms, theta, jitters, stated)
+    if widths.misfit is not None:
+        diagnose.judge_misfit(verdict, names, spectrum.arms, widths.misfit, sigma)
     diagnose.judge_edges(verdict, problem, emulator, theta, sigma)
     diagnose.judge_prior(verdict, problem, emulator, std)
     if draws.shape[1] > 1:
@@ -76,7 +76,7 @@ def finish(
     # a companion's lines may be what was left out
     everywhere, _, other = (np.asarray(v) for v in best_continuum(whole, x))
     diagnose.judge_binary(verdict, spectrum, emulator, level, everywhere + other, whole.plan.used, labels, velocity)
-    crb, bound_covariance = bounds(fisher, np.asarray(problem.prior.upper - problem.prior.lower))
+    crb, bound_covariance = bounds(widths.fisher, np.asarray(problem.prior.upper - problem.prior.lower))
     label_names = settings.reported(emulator)
     for derived, parts in over_hydrogen(label_names).items():
         where = [names.index(p) for p in parts if p in names]
@@ -95,10 +95,13 @@ def finish(
         map=theta,
         prior_std=problem.prior_std,
         fixed=fixed,
-        fisher_covariance=covariance,
+        fisher_covariance=widths.covariance,
+        photon_covariance=widths.photon,
         crb=crb,
         idata=az.from_dict(posterior=posterior, sample_stats=stats or None, observed_data=observed),
         arms=_arms(spectrum, problem, model + correction, level, jitters),
+        blocks=np.zeros((0, 2)) if widths.misfit is None else widths.misfit.blocks,
+        influence=np.zeros((0, 0)) if widths.misfit is None else widths.misfit.influence,
     )
 
 
@@ -127,6 +130,7 @@ def give_up(
         prior_std=nan,
         fixed={n: float(v) for n, v in settings.fixed.items() if n in label_names},
         fisher_covariance=np.full((len(names),) * 2, np.nan),
+        photon_covariance=np.full((len(names),) * 2, np.nan),
         crb=nan,
         idata=az.from_dict(posterior={name: np.full((1, 1), np.nan) for name in names}),
         arms=tuple(arms),
@@ -229,6 +233,7 @@ def _provenance(spectrum: Spectrum, emulator: Emulator, settings: Settings) -> d
             "mask": _masked(settings),
             "emulator_error": settings.emulator_error,
             "jitter": settings.jitter,
+            "robust": settings.robust,
             "seed": settings.seed,
         },
         "versions": {p: version(p) for p in ("bayne", "jax", "numpyro", "numpy", "arviz", "astropy")},

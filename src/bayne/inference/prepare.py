@@ -47,6 +47,7 @@ class Settings:
     mask: Sequence[np.ndarray] | None
     emulator_error: bool
     jitter: bool
+    robust: bool
     seed: int
 
     def __post_init__(self) -> None:
@@ -84,7 +85,7 @@ def check_arguments(settings: Settings, emulator: Emulator) -> None:
         raise BayneError(f"emulator: give what load_emulator returns, not {type(emulator).__name__}")
     if settings.method not in METHODS:
         raise BayneError(f"method {settings.method!r}: choose from {', '.join(METHODS)}")
-    known = (*emulator.label_names, *VELOCITIES, "lsf_scale")
+    known = (*emulator.label_names, *VELOCITIES, "lsf_scale", "lsf_box")
     check_known(settings.priors, known, "priors")
     check_known(settings.fixed, known, "fixed")
     check_known(settings.free, VELOCITIES, "free")
@@ -104,7 +105,7 @@ def check_arguments(settings: Settings, emulator: Emulator) -> None:
         if name in emulator.label_names:
             i = emulator.label_names.index(name)
             low, high = emulator.lower[i], emulator.upper[i]
-        elif name in ("vsini", "vmac", "lsf_scale"):
+        elif name in ("vsini", "vmac", "lsf_scale", "lsf_box"):
             low = 0.0
         if not low <= value <= high:
             raise BayneError(f"fixed {name} = {value}: outside its domain {low:g} to {high:g}")

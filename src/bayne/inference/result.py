@@ -19,14 +19,14 @@ from ..labels import over_hydrogen, unit
 from ..spectrum import FloatArray
 
 #: Version of the result file; files of another version are refused by name.
-FORMAT = 1
+FORMAT = 2
 
 #: What xarray and h5py raise at damaged files.
 DAMAGED = (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError)
 
 COLUMNS = (
-    "median", "mean", "std", "q16", "q84", "upper_95", "rhat", "ess_bulk", "ess_tail", "crb", "std_over_crb",
-    "crb_with_prior", "prior_std",
+    "median", "mean", "std", "std_photon", "std_over_photon", "q16", "q84", "upper_95", "rhat", "ess_bulk", "ess_tail",
+    "crb", "std_over_crb", "crb_with_prior", "prior_std",
 )  # fmt: skip
 
 
@@ -84,6 +84,9 @@ class FitResult:
         Values of labels that were not free.
     fisher_covariance
         (n_free, n_free) inverse of the Fisher matrix at the maximum, priors included.
+    photon_covariance
+        (n_free, n_free) the same if the noise of the photons were all that is wrong: no jitter, no misfit, no error of
+        the emulator.
     crb
         (n_free,) Cramér-Rao bound without priors on labels; inf where the data do not constrain a parameter.
     label_flags
@@ -98,6 +101,9 @@ class FitResult:
         (v,) km/s in the frame of the file, and the normalised cross-correlation that started the fit.
     provenance
         Input, emulator card, settings, versions, seed.
+    blocks, influence
+        (b, 2) arm and middle (vacuum Å, in the frame of the file) of blocks of wavelength, and (b, m) by how much each
+        of them moves the first m of `names`: without it they would be less by that. Empty for ``robust=False``.
     """
 
     id: str
@@ -110,6 +116,7 @@ class FitResult:
     prior_std: FloatArray
     fixed: dict[str, float]
     fisher_covariance: FloatArray
+    photon_covariance: FloatArray
     crb: FloatArray
     label_flags: dict[str, Flag]
     idata: az.InferenceData
@@ -118,6 +125,8 @@ class FitResult:
     ccf_velocity: FloatArray
     ccf: FloatArray
     provenance: dict[str, Any] = field(default_factory=dict)
+    blocks: FloatArray = field(default_factory=lambda: np.zeros((0, 2)))
+    influence: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
 
     @property
     def ok(self) -> bool:
@@ -160,9 +169,10 @@ class FitResult:
     def table(self) -> Table:
         """One row per label, velocity, nuisance and derived [X/H]; column ``unit`` and those of `COLUMNS`, ``flag``.
 
-        ``upper_95`` is the 95% upper limit of abundances that are no more than that (`Flag.UPPER_LIMIT`), NaN of
-        others; ``crb`` the Cramér-Rao bound without priors, inf where the data do not constrain a parameter;
-        ``crb_with_prior`` the Bayesian one, for which a uniform prior counts as a Gaussian of its spread.
+        ``std`` is the error to be believed, ``std_photon`` what the noise of the photons alone would make of it;
+        ``upper_95`` the 95% upper limit of abundances that are no more than that (`Flag.UPPER_LIMIT`), NaN of others;
+        ``crb`` the Cramér-Rao bound without priors and misfit, inf where the data do not constrain a parameter;
+        ``crb_with_prior`` the Bayesian one, with misfit, for which a uniform prior counts as a Gaussian of its spread.
         """
         rows = []
         index = {name: i for i, name in enumerate(self.names)}
@@ -182,9 +192,11 @@ class FitResult:
         values = self._values(name)
         if not parts:
             return numbers | {"median": values.mean(), "mean": values.mean(), "std": 0.0}
+        photon = float(np.sqrt(max(self.photon_covariance[np.ix_(parts, parts)].sum(), 0.0)))
         bound = self.crb[parts[0]] if len(parts) == 1 else self.diagnostics.get(f"crb_{name}", np.nan)
         both = float(np.sqrt(self.fisher_covariance[np.ix_(parts, parts)].sum()))
-        numbers |= {"crb": bound, "crb_with_prior": both, "prior_std": float(np.linalg.norm(self.prior_std[parts]))}
+        numbers |= {"std_photon": photon, "crb": bound, "crb_with_prior": both}
+        numbers["prior_std"] = float(np.linalg.norm(self.prior_std[parts]))
         if not np.all(np.isfinite(values)):
             return numbers
         if self.method == "map":
@@ -193,6 +205,8 @@ class FitResult:
             low, middle, high = np.quantile(values, [0.158655, 0.5, 0.841345])
             sd = values.std(ddof=1)
         numbers |= {"median": middle, "mean": values.mean(), "std": sd, "q16": low, "q84": high}
+        if photon > 0:
+            numbers["std_over_photon"] = sd / photon
         if Flag.UPPER_LIMIT in self.label_flags.get(name, Flag(0)):
             numbers["upper_95"] = float(np.quantile(values, 0.95))
         if np.isfinite(bound) and bound > 0:
@@ -264,6 +278,9 @@ class FitResult:
                 "prior_std": ("parameter", self.prior_std),
                 "crb": ("parameter", self.crb),
                 "fisher_covariance": (("parameter", "parameter_"), self.fisher_covariance),
+                "photon_covariance": (("parameter", "parameter_"), self.photon_covariance),
+                "blocks": (("block", "place"), self.blocks),
+                "influence": (("block", "moved"), self.influence),
                 "ccf_velocity": ("velocity", self.ccf_velocity),
                 "ccf": ("velocity", self.ccf),
                 "header": ((), json.dumps(text, default=_plain)),  # an attribute would end at 64 kB
@@ -346,6 +363,7 @@ def _from_file(path: Path, group: str, header: xr.Dataset, text: dict[str, Any])
         prior_std=header["prior_std"].values,
         fixed=text["fixed"],
         fisher_covariance=header["fisher_covariance"].values,
+        photon_covariance=header["photon_covariance"].values,
         crb=header["crb"].values,
         label_flags={k: Flag(v) for k, v in text["label_flags"].items()},
         idata=az.InferenceData(**kept),
@@ -354,4 +372,6 @@ def _from_file(path: Path, group: str, header: xr.Dataset, text: dict[str, Any])
         ccf_velocity=header["ccf_velocity"].values,
         ccf=header["ccf"].values,
         provenance=text["provenance"],
+        blocks=header["blocks"].values,
+        influence=header["influence"].values,
     )

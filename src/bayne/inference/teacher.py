@@ -67,10 +67,15 @@ def as_taught(problem: Problem, teacher: Emulator, ready: Ready, settings: Setti
     other = build(
         ready.spectrum, teacher, velocity=float(problem.arrays["velocity"]), bary=ready.bary, free=settings.free,
         fixed=settings.fixed, priors=settings.priors, order=ready.order, pilot=ready.pilot, with_jitter=settings.jitter,
+        process=settings.robust and ready.order is not None,
     )  # fmt: skip
-    kept = ("error_basis", "error_variance", "photon")
-    shared = {name: problem.arrays[name] for name in kept if name in problem.arrays}
-    return replace(other, arrays=dict(other.arrays) | shared)
+    return replace(other, arrays=dict(other.arrays) | _noise(problem))
+
+
+def _noise(problem: Problem) -> Arrays:
+    """What a distilled emulator and its teacher have in common: noise, errors, the continuum's process, widths."""
+    kept = ("error_basis", "error_variance", "photon", "spread", "centre", "shrink")
+    return {name: problem.arrays[name] for name in kept if name in problem.arrays}
 
 
 def corrected(problem: Problem, taught: Problem, theta: FloatArray) -> Problem:
@@ -105,7 +110,8 @@ def teacher_shift(problem: Problem, taught: Problem, draws: FloatArray) -> float
     used = problem.arrays["used"] & taught.arrays["used"]
     every = draws.reshape(-1, draws.shape[-1])
     few = jnp.asarray(every[np.linspace(0, len(every) - 1, DRAWS).astype(int)])
-    ours, theirs = (np.asarray(_at(p.static, dict(p.arrays) | {"used": used}, few)) for p in (problem, taught))
+    common = _noise(problem) | {"used": used}
+    ours, theirs = (np.asarray(_at(p.static, dict(p.arrays) | common, few)) for p in (problem, taught))
     return float(np.std(theirs - ours, ddof=1) / np.sqrt(draws.shape[-1]))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import BayneError
 from ..forward import Arrays
-from ..likelihood.marginal import pixel_variance
+from ..likelihood.marginal import pixel_variance, scaled_basis
 
 
 def correlated(arrays: Arrays, correlation: float) -> Arrays:
@@ -47,7 +47,8 @@ def white(arrays: Arrays, model: jax.Array, derivatives: jax.Array) -> tuple[Arr
         return jnp.where(used, own / jnp.sqrt(1 - ratio**2), 0.0)
 
     one = jnp.ones_like(model)
-    changed = {"noise": one, "basis": whitened(model[..., None] * arrays["basis"])}
+    basis = whitened(model[..., None] * scaled_basis(arrays))
+    changed = {"noise": one, "basis": basis, "spread": jnp.ones_like(arrays["spread"])}
     if "error_basis" in arrays:
         changed |= {"error_basis": whitened(arrays["error_basis"]), "error_variance": 0 * one}
     return dict(arrays) | changed, one, whitened(derivatives)

@@ -72,7 +72,7 @@ class Exposure:
     @double
     def at(self, values: Mapping[str, float]) -> tuple[Problem, jax.Array]:
         """Problem and parameters (n,) of a star."""
-        given = {"rv": 0.0, "vsini": VSINI, "vmac": 0.0, "lsf_scale": 1.0} | dict(values)
+        given = {"rv": 0.0, "vsini": VSINI, "vmac": 0.0, "lsf_scale": 1.0, "lsf_box": 1.0} | dict(values)
         theta = jnp.asarray([given.get(name, 0.0) for name in self.problem.static.names])
         problem = self.problem
         if self.emulator_error:
@@ -103,12 +103,12 @@ class Exposure:
         problem, theta = self.at(values)
         whole = self._bounds(problem, theta)
         wide = np.sqrt(np.diag(whole.covariance))
-        easier = {"continuum": replace(problem, arrays=dict(problem.arrays) | {"basis": 0 * problem.arrays["basis"]})}
+        easier = {"continuum": replace(problem, arrays=dict(problem.arrays) | {"spread": 0 * problem.arrays["spread"]})}
         if "error_basis" in problem.arrays:
             easier["emulator error"] = self.problem
         found = {name: wide / np.sqrt(np.diag(self._bounds(p, theta).covariance)) - 1 for name, p in easier.items()}
         for i, name in enumerate(whole.names):
-            if name in (*VELOCITIES, "lsf_scale") and name not in whole.labels:
+            if name in (*VELOCITIES, "lsf_scale", "lsf_box") and name not in whole.labels:
                 # a parameter that is known is conditioned on
                 c = whole.covariance
                 known = np.diag(c) - c[:, i] ** 2 / c[i, i]
@@ -206,7 +206,7 @@ def expect(
         raise BayneError(f"{profile.name}: no pixel is far enough inside the emulator's windows for its broad kernels")
     if priors is None:
         arrays = dict(problem.arrays)
-        problem = replace(problem, arrays=arrays | {"basis": FLAT * arrays["basis"]})
+        problem = replace(problem, arrays=arrays | {"spread": FLAT * arrays["spread"]})
     if correlation != 0:
         problem = replace(problem, arrays=correlated(problem.arrays, correlation))
     return Exposure(emulator, spectrum, problem, tuple(free), emulator_error)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..forward import Arrays
 from ..likelihood import Static, factorise, jacobian, jitter_variance, log_likelihood
-from ..likelihood.marginal import Factors
+from ..likelihood.marginal import Factors, arm_by_arm
 from ..spectrum import FloatArray
 from .correlation import white
 
@@ -51,7 +51,9 @@ def _jitter_information(factors: Factors, slope: jax.Array) -> jax.Array:
     """
     w = factors.weight
     u = w * slope[:, None]
-    own = jax.vmap(lambda f, b: jax.scipy.linalg.solve_triangular(f, b.T, lower=True).T)(factors.block, factors.columns)
+    own = arm_by_arm(
+        lambda f, b: jax.scipy.linalg.solve_triangular(f, b.T, lower=True).T, factors.block, factors.columns
+    )
     common = jnp.zeros((*own.shape[:2], 0))
     if factors.error is not None and factors.half is not None and factors.whole is not None:
         rest = factors.error - jnp.einsum("anc,ack->ank", own, factors.half)

@@ -70,7 +70,7 @@ def mock_star(
     name = instrument if isinstance(instrument, str) else instrument.name
     star = Spectrum(bare, frame="barycentric", id=f"mock-{seed}", instrument=name)
     the_plan = plan(star, emulator, rv, max_vsini=max(vsini, 1.0))
-    at = (jnp.asarray(v) for v in (rv, vsini, 0.0, 1.0))
+    at = (jnp.asarray(v) for v in (rv, vsini, 0.0, 1.0, 1.0))
     flux = np.asarray(observe(the_plan.static, the_plan.arrays, jnp.asarray(rest)[None], *at))[..., 0]
     if not the_plan.used.any():
         raise BayneError(f"{emulator.card.name!r} has no wavelength of {name!r}")

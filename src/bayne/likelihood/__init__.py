@@ -17,7 +17,9 @@ from .problem import (
     padded,
     predict,
     tabulated,
+    with_continuum_process,
     with_emulator_error,
+    with_robust_widths,
 )
 from .windows import MAX_VELOCITY, cut_to_windows, reachable
 
@@ -44,5 +46,7 @@ __all__ = [
     "reach",
     "reachable",
     "tabulated",
+    "with_continuum_process",
     "with_emulator_error",
+    "with_robust_widths",
 ]

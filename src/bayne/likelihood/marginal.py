@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -46,7 +48,7 @@ class Factors:
             b = _solve(self.whole, self.q, transpose=1)
             error = jnp.einsum("ank,km->anm", self.error, b)
             p = p - jnp.einsum("ack,km->acm", self.half, b)
-        return jax.vmap(lambda f, r: _solve(f, r, transpose=1))(self.block, p), error
+        return arm_by_arm(partial(_solve, transpose=1), self.block, p), error
 
     def solved(self, x: jax.Array) -> jax.Array:
         """(a, n, m) Σ⁻¹ x of the vectors x that were factorised."""
@@ -58,6 +60,15 @@ def _solve(factor: jax.Array, rhs: jax.Array, transpose: int = 0) -> jax.Array:
     return jax.scipy.linalg.solve_triangular(factor, rhs, lower=True, trans=transpose)
 
 
+def arm_by_arm(function: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:
+    """A function of the matrices of each arm, one arm after the other.
+
+    LAPACK on a batch of matrices waits inside a thread of XLA's pool for others of the pool (jaxlib 0.10): two batches
+    at a time on two cores wait forever.
+    """
+    return jax.lax.map(lambda own: function(*own), arrays)
+
+
 def eliminate(
     bb: jax.Array, bx: jax.Array, bv: jax.Array | None = None, vv: jax.Array | None = None, vx: jax.Array | None = None
 ) -> dict[str, jax.Array]:
@@ -66,10 +77,10 @@ def eliminate(
     From products over the pixels, weighted by W: of the columns B with themselves (a, c, c) and with the vectors x
     (a, c, m), of B with V (a, c, k), of V with itself (k, k) and with x (k, m).
     """
-    block = jnp.linalg.cholesky(jnp.eye(bb.shape[-1]) + bb)
+    block = arm_by_arm(lambda gram: jnp.linalg.cholesky(jnp.eye(bb.shape[-1]) + gram), bb)
     if bv is None or vv is None or vx is None:
-        return {"block": block, "p": jax.vmap(_solve)(block, bx)}
-    both = jax.vmap(_solve)(block, jnp.concatenate([bx, bv], axis=-1))
+        return {"block": block, "p": arm_by_arm(_solve, block, bx)}
+    both = arm_by_arm(_solve, block, jnp.concatenate([bx, bv], axis=-1))
     p, half = jnp.split(both, [bx.shape[-1]], axis=-1)
     whole = jnp.linalg.cholesky(jnp.eye(vv.shape[-1]) + vv - jnp.einsum("ack,acl->kl", half, half))
     q = _solve(whole, vx - jnp.einsum("ack,acm->km", half, p))
@@ -87,6 +98,11 @@ def pixel_variance(arrays: Arrays) -> jax.Array:
     return arrays["noise"] + arrays["error_variance"] if "error_variance" in arrays else arrays["noise"]
 
 
+def scaled_basis(arrays: Arrays) -> jax.Array:
+    """(a, n, c) polynomials and modes of the continuum times their prior standard deviations."""
+    return arrays["basis"] * arrays["spread"][:, None]
+
+
 def factorise(arrays: Arrays, model: jax.Array, extra: jax.Array | None, x: jax.Array) -> Factors:
     """Factorise the covariance of the normalised data for one model.
 
@@ -94,8 +110,8 @@ def factorise(arrays: Arrays, model: jax.Array, extra: jax.Array | None, x: jax.
     ----------
     arrays
         ``noise`` (a, n) photon variance over pilot² (1 where unused), ``used`` (a, n), ``basis`` (a, n, c) Chebyshev
-        polynomials times their prior standard deviation, and, with emulator error, ``error_basis`` (a, n, k) and
-        ``error_variance`` (a, n).
+        polynomials and modes of the continuum, ``spread`` (a, c) their prior standard deviations, and, with emulator
+        error, ``error_basis`` (a, n, k) and ``error_variance`` (a, n).
     model
         (a, n) normalised flux.
     extra
@@ -107,7 +123,7 @@ def factorise(arrays: Arrays, model: jax.Array, extra: jax.Array | None, x: jax.
     if extra is not None:
         variance = variance + extra[:, None]
     weight = jnp.where(arrays["used"], 1.0 / variance, 0.0)
-    columns = model[..., None] * arrays["basis"]
+    columns = model[..., None] * scaled_basis(arrays)
     c = columns.shape[-1]
     both = jnp.concatenate([columns, x], axis=-1)
     weighted = weight[..., None] * both
@@ -146,4 +162,4 @@ def coefficients(arrays: Arrays, model: jax.Array, extra: jax.Array | None) -> t
         emulator's error, zero where the card states none.
     """
     a, correction = _of_residual(arrays, model, extra).taken()
-    return 1.0 + jnp.einsum("anc,acm->an", arrays["basis"], a), correction[..., 0]
+    return 1.0 + jnp.einsum("anc,acm->an", scaled_basis(arrays), a), correction[..., 0]

@@ -17,12 +17,16 @@ from ..labels import MAX_BROADENING
 from ..lockstep import lockstep
 from ..spectrum import C_KMS, FloatArray, Spectrum
 from . import continuum
+from .continuum_process import FIRST, best_spread, modes
 from .marginal import coefficients, log_likelihood
 from .priors import Prior, make_prior, reach
 from .table import log_likelihoods, tabulate
 
 #: Range of the factor on the LSF width: a survey that is wrong by half needs a better profile.
 LSF_SCALE_RANGE = (0.6, 1.5)
+
+#: Range of the factor on the share of a top hat in the LSF.
+LSF_BOX_RANGE = (0.0, 2.0)
 
 #: Largest jitter, in units of the continuum.
 MAX_JITTER = 0.5
@@ -49,14 +53,22 @@ class Static:
 
 def parameters(static: Static, arrays: Arrays, theta: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Label vector (l,) of the network, and the velocities and LSF scale by name."""
-    k = len(static.label_index)
+    theta, k = _drawn_in(static, arrays, theta), len(static.label_index)
     labels = arrays["labels"].at[jnp.asarray(static.label_index, dtype=jnp.int32)].set(theta[:k])
     where = {name: i for i, name in enumerate(static.names)}
     others = {
         name: theta[where[name]] if name in where else arrays[f"fixed_{name}"]
-        for name in ("rv", "vsini", "vmac", "lsf_scale")
+        for name in ("rv", "vsini", "vmac", "lsf_scale", "lsf_box")
     }
     return labels, others
+
+
+def _drawn_in(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array:
+    """Parameters (n,) nearer to the maximum than they are, by the matrix of `with_robust_widths`; else as they are."""
+    if "shrink" not in arrays:
+        return theta
+    m, centre = static.n_mean, arrays["centre"]
+    return theta.at[:m].set(centre + arrays["shrink"] @ (theta[:m] - centre))
 
 
 def predict(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array:
@@ -93,9 +105,11 @@ def jacobian(static: Static, arrays: Arrays, theta: jax.Array) -> tuple[jax.Arra
         changed = other | dict(zip(names, values, strict=True))
         return _observed(static, arrays, rest[None], changed)
 
-    model, push_other = jax.linearize(moved, theta[k : static.n_mean])
+    model, push_other = jax.linearize(moved, _drawn_in(static, arrays, theta)[k : static.n_mean])
     by_other = jax.vmap(push_other, out_axes=-1)(jnp.eye(len(names)))[..., 0, :]
     both = jnp.concatenate([by_label, by_other], axis=-1)
+    if "shrink" in arrays:
+        both = both @ arrays["shrink"]
     return _model(arrays, model)[..., 0], jnp.where(arrays["used"][..., None], both, 0.0)
 
 
@@ -106,7 +120,10 @@ def _observed(static: Static, arrays: Arrays, rest: jax.Array, other: dict[str, 
     """
     # collinear velocities add in rapidity: barycentric rv minus the observer's motion is the frame's velocity
     velocity = C_KMS * jnp.tanh(jnp.arctanh(other["rv"] / C_KMS) - jnp.arctanh(arrays["bary"] / C_KMS))
-    flux = observe(static.forward, arrays, rest, velocity, other["vsini"], other["vmac"], other["lsf_scale"])
+    flux = observe(
+        static.forward, arrays, rest, velocity,
+        *(other[name] for name in ("vsini", "vmac", "lsf_scale", "lsf_box")),
+    )  # fmt: skip
     return flux.astype(jnp.float64)
 
 
@@ -203,6 +220,7 @@ def build(
     order: int | None,
     pilot: list[FloatArray],
     with_jitter: bool,
+    process: bool = False,
 ) -> Problem:
     """Assemble the problem of one spectrum.
 
@@ -224,6 +242,8 @@ def build(
         Pilot continuum of every arm.
     with_jitter
         Whether to free one excess variance per arm.
+    process
+        Whether the continuum is a Gaussian process beside the polynomial.
 
     Raises
     ------
@@ -261,6 +281,12 @@ def build(
         low.append(max(LSF_SCALE_RANGE[0], the_plan.min_scale))
         high.append(LSF_SCALE_RANGE[1])
         given.setdefault("lsf_scale", (1.0, scale_sigma))
+    box_sigma = max((getattr(arm.lsf, "box_sigma", 0.0) for arm in spectrum.arms), default=0.0)
+    if the_plan.static.boxy and box_sigma > 0 and "lsf_box" not in fixed:
+        names.append("lsf_box")
+        low.append(LSF_BOX_RANGE[0])
+        high.append(LSF_BOX_RANGE[1])
+        given.setdefault("lsf_box", (1.0, box_sigma))
 
     arrays = dict(the_plan.arrays)
     data, noise = _normalised(spectrum, pilot, the_plan.used)
@@ -271,7 +297,10 @@ def build(
             low.append(0.0)
             high.append(np.log1p(max(MAX_JITTER**2 / variance, 100.0)))
     labels = np.array([fixed.get(n, np.nan) for n in emulator.label_names], dtype=np.float64)
-    bases = [continuum.PRIOR_SIGMA * continuum.basis(arm.wavelength, order or 0) for arm in spectrum.arms]
+    bases = [continuum.basis(arm.wavelength, order or 0) for arm in spectrum.arms]
+    spreads = np.full((1, len(bases), bases[0].shape[1]), 0.0 if order is None else continuum.PRIOR_SIGMA)
+    if process:
+        bases, spreads = _with_modes(spectrum, bases, spreads)
     arrays |= {
         "labels": jnp.asarray(np.where(np.isnan(labels), 0.5 * (emulator.lower + emulator.upper), labels)),
         "bary": jnp.asarray(float(bary)),
@@ -279,11 +308,13 @@ def build(
         "data": jnp.asarray(data),
         "noise": jnp.asarray(noise),
         "photon": jnp.asarray(photon),
-        "basis": jnp.asarray(np.stack([padded_rows(b, data.shape[1]) for b in bases]))
-        * (0.0 if order is None else 1.0),
+        "basis": jnp.asarray(np.stack([padded_rows(b, data.shape[1]) for b in bases])),
+        "spread": jnp.asarray(spreads[FIRST if process else 0]),
     }
-    defaults = {"rv": bary, "vsini": 0.0, "vmac": 0.0, "lsf_scale": 1.0}
+    defaults = {"rv": bary, "vsini": 0.0, "vmac": 0.0, "lsf_scale": 1.0, "lsf_box": 1.0}
     arrays |= {f"fixed_{k}": jnp.asarray(float(v if k in own else fixed.get(k, v))) for k, v in defaults.items()}
+    if process:
+        arrays["spreads"] = jnp.asarray(spreads)
     static = Static(the_plan.static, tuple(names), label_index, with_jitter)
     a, b = emulator.card.walls
     fixed_part = np.array([0.0 if i in label_index else labels[i] for i in range(labels.size)])
@@ -291,6 +322,14 @@ def build(
     wall[:, : len(label_index)] = a[:, list(label_index)]
     prior, spread = make_prior(names, np.array(low), np.array(high), given, (wall, b - a @ fixed_part))
     return Problem(static, arrays, prior, spread, the_plan, padded(spectrum, pilot, 1.0))
+
+
+def _with_modes(spectrum: Spectrum, bases: list[FloatArray], spread: FloatArray) -> tuple[list[FloatArray], FloatArray]:
+    """Columns of the continuum with those of the process, and the (h, a, c) standard deviations to choose from."""
+    waves, spreads = modes(spectrum)
+    spreads = spreads.reshape(-1, *spreads.shape[2:])
+    own = np.broadcast_to(spread, (len(spreads), *spread.shape[1:]))
+    return [np.hstack(pair) for pair in zip(bases, waves, strict=True)], np.concatenate([own, spreads], axis=-1)
 
 
 def padded_rows(matrix: FloatArray, n: int) -> FloatArray:
@@ -343,6 +382,27 @@ def _error_arrays(static: Static, arrays: Arrays, error: ErrorModel, theta: jax.
         "error_basis": jnp.where(used[..., None], carried[..., :-1], 0.0),
         "error_variance": jnp.where(used, arrays["independent"] * jnp.maximum(carried[..., -1], 0.0), 0.0),
     }
+
+
+def with_robust_widths(problem: Problem, theta: FloatArray, shrink: FloatArray) -> Problem:
+    """The problem whose likelihood is as wide about its maximum `theta` (n,) as the covariance of an estimate is.
+
+    It has the likelihood at θ that the model has at θ₀ + A (θ - θ₀), with the matrix A (m, m) `shrink` on the m
+    parameters of the mean (Ribatet, Cooley & Davison 2012, Statistica Sinica 22, 813): the maximum stays, the curvature
+    H becomes Aᵀ H A. Priors, domain and samplers are what they were.
+    """
+    centre = jnp.asarray(theta[: problem.static.n_mean])
+    return replace(problem, arrays=dict(problem.arrays) | {"centre": centre, "shrink": jnp.asarray(shrink)})
+
+
+def with_continuum_process(problem: Problem, theta: FloatArray | jax.Array) -> Problem:
+    """The problem with the amplitudes and scales of the continuum's process that have most evidence at `theta`."""
+    if "spreads" not in problem.arrays:
+        return problem
+    at = jnp.asarray(theta)
+    model, _, _ = best_continuum(problem, at)
+    spread, _ = best_spread(problem.arrays, model, jitter_variance(problem.static, problem.arrays, at))
+    return replace(problem, arrays=dict(problem.arrays) | {"spread": spread})
 
 
 def best_continuum(problem: Problem, theta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

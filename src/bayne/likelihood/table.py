@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..forward import Arrays
-from .marginal import LOG_2PI, coefficients, eliminate, log_volume, pixel_variance
+from .marginal import LOG_2PI, coefficients, eliminate, log_volume, pixel_variance, scaled_basis
 
 #: Chebyshev nodes per arm. The error falls as ρ^-NODES, ρ = π/h + sqrt((π/h)² + 1) with h half the range of t below:
 #: 1e-11 where the largest jitter is 400 times the error of the best pixel, 1e-7 where it is 10,000 times; relative to
@@ -47,7 +47,7 @@ def tabulate(arrays: Arrays, model: jax.Array, extra: jax.Array | None, largest:
     Chebyshev series in t converges fast (Trefethen 2013, Approximation Theory and Approximation Practice, theorem 8.2).
     """
     used, noise = arrays["used"], pixel_variance(arrays)
-    columns = model[..., None] * arrays["basis"]
+    columns = model[..., None] * scaled_basis(arrays)
     if "error_basis" in arrays:
         columns = jnp.concatenate([columns, arrays["error_basis"]], axis=-1)
     floor = jnp.min(jnp.where(used, noise, jnp.inf), axis=1)

@@ -205,6 +205,32 @@ def ccf_figure(result: FitResult, velocity: float) -> Figure | None:
     return figure
 
 
+def influence_figure(result: FitResult) -> Figure | None:
+    """By how many of its errors each block of wavelength moves the main labels; None where that is not known."""
+    index = [
+        i for name in MAIN[:3] if name in result.names and (i := result.names.index(name)) < result.influence.shape[1]
+    ]
+    if not index or not len(result.blocks):
+        return None
+    sigma = np.sqrt(np.diag(result.fisher_covariance))
+    arms = np.unique(result.blocks[:, 0])
+    with rc_context(STYLE):
+        figure = Figure(figsize=(12, 1.5 * len(index) + 0.8), constrained_layout=True)
+        panels = figure.subplots(len(index), len(arms), sharey="row", squeeze=False)
+        for axes, arm in zip(panels[0], arms, strict=True):
+            axes.set_title(result.arms[int(arm)].name, fontsize=9)
+        for row, i in zip(panels, index, strict=True):
+            for axes, arm in zip(row, arms, strict=True):
+                own = result.blocks[:, 0] == arm
+                place, height = result.blocks[own, 1], result.influence[own, i] / sigma[i]
+                width = 0.85 * float(np.median(np.diff(place))) if place.size > 1 else 1.0
+                axes.axhline(0.0, color=GREY, lw=0.8)
+                axes.bar(place, height, width, color=np.where(np.abs(height) > 1, RED, BLUE))
+            row[0].set_ylabel(f"{pretty(result.names[i])} (σ)")
+        figure.supxlabel("wavelength, vacuum, in the frame of the file (Å)", fontsize=9)
+    return figure
+
+
 def bounds_figure(table: Table) -> Figure | None:
     """Posterior error, Cramér-Rao bound and prior width of every sampled label; None where nothing is known.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..flags import SENTENCES, Flag
 from ..labels import over_hydrogen, pretty
-from .figures import bounds_figure, ccf_figure, corner_figure, decimals, trace_figure
+from .figures import bounds_figure, ccf_figure, corner_figure, decimals, influence_figure, trace_figure
 from .html import folded, number, picture, write
 from .spectra import overview_figure, plan_rows, spectrum_figures
 from .style import png
@@ -162,7 +162,8 @@ _COLUMNS = (
     ("left", "label", ""),
     ("", "median", "posterior median; to the 16th and 84th percentiles"),
     ("left", "unit", ""),
-    ("", "std", "posterior standard deviation"),
+    ("", "std", "posterior standard deviation: the error to be believed"),
+    ("", "photons", "what the noise of the photons alone would make of it"),
     ("", "R-hat", "rank-normalised split R-hat"),
     ("", "ESS bulk", "effective sample size of the bulk"),
     ("", "ESS tail", "effective sample size of the tails"),
@@ -225,6 +226,7 @@ def _row(row: Row, fixed: bool) -> str:
         ("value", _value(row, n, fixed)),
         ("left", escape(str(row["unit"]))),
         ("", "" if fixed else number(row["std"], n)),
+        ("", "" if fixed else number(row["std_photon"], n)),
         ("alert" if rhat > MAX_RHAT else "", number(rhat, 3)),
         ("alert" if least < MIN_ESS else "", number(row["ess_bulk"], 0)),
         ("alert" if least < MIN_ESS else "", number(row["ess_tail"], 0)),
@@ -292,6 +294,15 @@ def _posterior(result: FitResult, table: Table) -> str:
     if corner is not None:
         parts.append("<h2>Posterior of the main labels</h2>")
         parts.append(picture(png(corner, dpi=100), "Corner plot of the main labels", "natural"))
+    influence = influence_figure(result)
+    if influence is not None:
+        parts.append("<h2>Which wavelengths decide</h2>")
+        parts.append(
+            '<p class="note">By how much each block of wavelength moves a label, in units of its error: without the '
+            "block the label would be less by that. A block that stands out has a line that is wrong in the model or "
+            "in the data.</p>"
+        )
+        parts.append(picture(png(influence), "Influence of blocks of wavelength on the main labels", "wide"))
     traces = trace_figure(result)
     if traces is not None:
         parts.append("<details><summary>Traces and ranks of the chains</summary>")

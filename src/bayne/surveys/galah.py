@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ReadError
-from ..instrument import load_instrument
+from ..instrument import Instrument, load_instrument
 from ..spectrum import Arm, GaussianLSF, Spectrum, make_arm
 from .build import origin
 from .fits_files import extension, image, keep, number, open_fits, pixels, value
@@ -110,18 +110,34 @@ def _ccd(file: Path, counts: dict[str, int]) -> tuple[Arm, Any]:
         error=relative * flux,  # the sign of the relative error is that of the counts
         reasons={"telluric": transmission < TELLURIC},
         medium="air",
-        lsf=_width(file, profile.lsf_scale_sigma, width, header),
+        lsf=_width(file, profile, width, header),
         name=names[0],
     )
     return arm, header
 
 
-def _width(file: Path, scale_sigma: float, width: np.ndarray, header: Any) -> GaussianLSF:
+def _width(file: Path, profile: Instrument, width: np.ndarray, header: Any) -> GaussianLSF:
     if not np.all(np.isfinite(width) & (width > 0)):
         raise ReadError(f"{file.name}: resolution_profile has widths that are not positive")
     boxiness = value(header, "B")
     shape = float(boxiness) if boxiness is not None else 2.0
-    return GaussianLSF(width * gaussian_equivalent(shape), scale_sigma)
+    return GaussianLSF(
+        width * gaussian_equivalent(shape),
+        profile.lsf_scale_sigma,
+        box=top_hat_share(shape),
+        box_sigma=profile.lsf_box_sigma,
+    )
+
+
+def top_hat_share(boxiness: float) -> float:
+    """Share of a top hat in the variance of a Gaussian and a top hat convolved that have the kurtosis of that shape.
+
+    Of exp(-|x/a|^B) the kurtosis is Γ(5/B) Γ(1/B) / Γ(3/B)², of a Gaussian 3, of a top hat 9/5; the excess of a
+    convolution is the mean of the excesses, weighted with the squared shares of the variance.
+    """
+    gamma = [math.gamma(k / boxiness) for k in (1.0, 3.0, 5.0)]
+    excess = gamma[2] * gamma[0] / gamma[1] ** 2 - 3
+    return math.sqrt(min(max(-excess / 1.2, 0.0), 1.0))
 
 
 def gaussian_equivalent(boxiness: float) -> float:

@@ -169,7 +169,7 @@ def _target(emulator: Emulator, profile: Instrument) -> Target:
         one = np.ones(wave.size)
         arms.append(make_arm(wave, one, error=one, name=str(k), lsf=GaussianLSF(wave / resolution)))
     made = plan(Spectrum(tuple(arms), frame="rest", id=profile.name), emulator, 0.0, margin=0.0)
-    at_rest = [jnp.asarray(value, jnp.float64) for value in (0.0, 0.0, 0.0, 1.0)]
+    at_rest = [jnp.asarray(value, jnp.float64) for value in (0.0, 0.0, 0.0, 1.0, 1.0)]
     observed = jax.jit(lambda arrays, flux: observe(made.static, arrays, flux, *at_rest))
     wavelength = np.zeros(made.used.shape)
     for row, arm in zip(wavelength, arms, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -77,7 +78,9 @@ def _refraction(problem: Problem, arms: Sequence[Arm], theta: FloatArray, jitter
     -1 for wavelengths in air that were read as vacuum, +1 for the opposite; the uncertainty is infinite for one arm.
     Each arm's velocity is the step of Gauss and Newton along the derivative of the model.
     """
-    at = jnp.asarray(theta)
+    # a step of the velocity is to move the model by all of it, not by what robust widths leave
+    arrays = {name: value for name, value in problem.arrays.items() if name not in ("shrink", "centre")}
+    problem, at = replace(problem, arrays=arrays), jnp.asarray(theta)
     step = jnp.zeros(at.size).at[problem.static.names.index("rv")].set(STEP)
     model, ratio, correction = (np.asarray(v) for v in best_continuum(problem, at))
     ahead, behind = (np.asarray(best_continuum(problem, x)[0]) for x in (at + step, at - step))

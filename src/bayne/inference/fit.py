@@ -254,7 +254,7 @@ def fit(spectrum: Any, emulator: Emulator, settings: Settings, id: str | None) -
             Flag.NOT_CONVERGED, f"The optimiser stopped {np.sqrt(decrement):.1f} sigma from where it was heading."
         )
     plain, found = problem, None
-    if settings.robust:
+    if settings.robust and plain.static.n_mean:  # else nothing is free but the noise
         found = find_misfit(plain, ready.spectrum, emulator, theta)
         problem = with_robust_widths(plain, theta, found.shrink)
         theta, decrement = _climb(problem, theta)  # a prior counts more where the data say less

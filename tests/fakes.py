@@ -87,6 +87,7 @@ def fake_result(
             idata.posterior[name][:] = np.nan
     velocity = np.arange(-1000.0, 1001.0, 12.0)
     n_pixels = float(sum(arm.used.sum() for arm in arms))
+    blocks = np.array([[i, middle] for i, arm in enumerate(arms) for middle in arm.wavelength[50::100]])
     return FitResult(
         id=star,
         method=method,
@@ -107,6 +108,6 @@ def fake_result(
         ccf_velocity=velocity,
         ccf=np.full(velocity.size, np.nan) if failed else np.exp(-0.5 * ((velocity + 21.4) / 40.0) ** 2),
         provenance={"emulator": {"name": "demo", "labels": list(labels)}, "seed": 0, "input": {"file": f"{star}.fits"}},
-        blocks=np.array([[0, 4840.0 + 10 * i] for i in range(6)] + [[1, 6545.0 + 10 * i] for i in range(4)]),
-        influence=np.sin(np.arange(10)[:, None] + np.arange(len(labels))) * sd[: len(labels)],
+        blocks=blocks,
+        influence=np.sin(np.arange(len(blocks))[:, None] + np.arange(len(labels))) * sd[: len(labels)],
     )

@@ -154,6 +154,32 @@ def test_banded_matrix_acts_as_the_gaussian_it_was_made_from():
     assert np.ptp(exact) - 0.6 * LINE_SIGMA / naive > 3e-3, "a matrix that is not narrowed would pass this test"
 
 
+@pytest.mark.parametrize("varies", [False, True])
+def test_a_tabulated_profile_acts_as_what_was_tabulated(varies):
+    """A Gaussian as a table, of one width and of one that grows along the arm."""
+    width = 16.0 * (np.linspace(0.9, 1.1, PIXELS.size) if varies else np.ones(PIXELS.size))  # km/s
+    velocity = np.linspace(-100.0, 100.0, 401)
+    table = 7.0 * np.exp(-0.5 * (velocity / width[:, None]) ** 2)
+    flux, used = observed(PIXELS, BandedLSF.from_profile(PIXELS, velocity, table if varies else table[0]))
+    exact, pixels = observed(PIXELS, GaussianLSF(PIXELS * width * FWHM_PER_SIGMA / C_KMS))
+    both = np.intersect1d(used, pixels)
+    assert both.size > 100
+    np.testing.assert_allclose(flux[np.isin(used, both)], exact[np.isin(pixels, both)], atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("velocity", "profile", "message"),
+    [
+        ([-1.0, 0.0, 1.0], [1.0, 1.0], "shape"),
+        ([1.0, 0.0, -1.0], [1.0, 1.0, 1.0], "increase"),
+        ([-20.0, 0.0, 20.0], [0.0, 0.0, 0.0], "positive"),
+    ],
+)
+def test_tables_that_are_no_profile_are_refused(velocity, profile, message):
+    with pytest.raises(BayneError, match=message):
+        BandedLSF.from_profile(PIXELS, velocity, profile)
+
+
 def test_a_sharper_instrument_is_refused_with_both_resolutions():
     with pytest.raises(TooSharp, match=r"R = 80000.*R = 75000"):
         observed(PIXELS, GaussianLSF(PIXELS / 80_000.0))

@@ -48,6 +48,13 @@ def test_recovers_a_rotating_star_under_a_sloping_continuum(name, request, truth
     assert (Flag.MAP_ONLY in result.flags) == (result.method == "map")
 
 
+def test_a_star_without_rotation_has_a_limit_on_it(mock, fit):
+    """Where lines say nothing of the slope at v sin i = 0, the Gaussian must not take all velocities for possible."""
+    still = mock(vsini=0.0)
+    gaussian, exact = (np.quantile(fit(still, method).draws("vsini"), 0.84) for method in ("laplace", "fast"))
+    assert exact / 2 < gaussian < 2 * exact
+
+
 def test_best_fit_matches_the_data_within_the_noise(maximum, star):
     for arm, model, given in zip(maximum.arms, maximum.best_fit, star.arms, strict=True):
         assert arm.used.sum() > 300

@@ -145,6 +145,23 @@ def test_double_lined_binary(lag, light, seed, mock, fit):
     assert any("second peak" in message for message in result.messages)
 
 
+@pytest.mark.parametrize("lag", [20.0, 24.0])
+def test_two_stars_whose_lines_overlap_are_not_one(lag, mock, fit):
+    """A second peak does not show, but no rotation makes lines of that shape."""
+    first = mock(velocity=0.0, vsini=4.0, snr=150.0)
+    second = mock(velocity=lag, vsini=4.0, snr=150.0, seed=2, labels={"teff": 5200.0, "logg": 4.5})
+    result = fit(blend(first, second, 0.6, lag / 299_792 * 5100))
+    assert Flag.DOUBLE_LINED not in result.flags
+    assert Flag.BAD_FIT in result.flags, result.diagnostics
+    assert any("two stars" in message for message in result.messages)
+
+
+def test_rotation_beyond_its_range_is_not_ok(mock, fit):
+    result = fit(mock(vsini=170.0, snr=200.0))
+    assert Flag.OUTSIDE_DOMAIN in result.flags
+    assert any("vsini" in message for message in result.messages)
+
+
 @pytest.mark.parametrize(
     ("labels", "snr", "vsini"),
     [

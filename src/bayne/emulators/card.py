@@ -59,7 +59,8 @@ class Card:
         Measured errors on spectra that were not trained on, by name.
     discrepancy
         Standard deviation of what the physics behind the emulator gets wrong in a label, by label: what reference stars
-        miss their known labels by, beyond the errors of their fits.
+        miss their known labels by, beyond the errors of their fits. Two numbers each: at [Fe/H] = 0 and above, and
+        what every dex below adds, in quadrature: where metals are few, lines are far from LTE.
     reference_stars
         Names of those stars: they cannot test the emulator.
     weights
@@ -85,7 +86,7 @@ class Card:
     citations: tuple[str, ...] = ()
     license: str = ""
     held_out_error: dict[str, float] = field(default_factory=dict)
-    discrepancy: dict[str, float] = field(default_factory=dict)
+    discrepancy: dict[str, tuple[float, float]] = field(default_factory=dict)
     reference_stars: tuple[str, ...] = ()
     weights: str = ""
 
@@ -119,6 +120,8 @@ class Card:
             raise BayneError(f"card {self.name!r}: architecture must hold settings by name")
         check_known(self.absorbs, MAX_BROADENING, f"card {self.name!r}, absorbs")
         check_known(self.discrepancy, self.labels, f"card {self.name!r}, discrepancy")
+        if any(len(value) != 2 or min(value) < 0 for value in self.discrepancy.values()):
+            raise BayneError(f"card {self.name!r}: discrepancy holds two numbers by label, neither negative")
 
     @cached_property
     def walls(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -141,6 +144,11 @@ class Card:
         inside = np.all((x >= self.lower) & (x <= self.upper), axis=-1)
         a, b = self.walls
         return np.asarray(inside & np.all(x @ a.T <= b + 1e-9, axis=-1))
+
+    def discrepancies(self, fe_h: float) -> dict[str, float]:
+        """`discrepancy` of every label that has one, for a star of this [Fe/H]."""
+        poor = max(-fe_h, 0.0)
+        return {label: math.hypot(base, poor * slope) for label, (base, slope) in self.discrepancy.items()}
 
     def to_json(self) -> str:
         """The card as JSON text."""
@@ -175,8 +183,10 @@ class Card:
             values["resolution"] = float(values["resolution"])
             for key in ("hull", "excluded"):
                 values[key] = tuple(tuple(float(value) for value in row) for row in values.get(key, ()))
+            discrepancy = values.get("discrepancy", {})
+            values["discrepancy"] = {key: tuple(float(v) for v in pair) for key, pair in discrepancy.items()}
             return cls(**values)
-        except (TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             raise ReadError(f"{source}: {error}") from None
 
     @classmethod

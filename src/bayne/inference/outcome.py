@@ -74,8 +74,11 @@ def finish(
     velocity = float(C_KMS * np.tanh(np.arctanh(rv / C_KMS) - np.arctanh(ready.bary / C_KMS)))
     level = [problem.pilot[a, : arm.flux.size] * ratio[a, : arm.flux.size] for a, arm in enumerate(spectrum.arms)]
     # a companion's lines may be what was left out
-    everywhere, _, other = (np.asarray(v) for v in best_continuum(whole, x))
+    everywhere, whole_ratio, other = (np.asarray(v) for v in best_continuum(whole, x))
     diagnose.judge_binary(verdict, spectrum, emulator, level, everywhere + other, whole.plan.used, labels, velocity)
+    still = [low if n in ("vsini", "vmac") else v for n, low, v in zip(names, problem.prior.lower, theta, strict=True)]
+    sharp, _, _ = (np.asarray(v) for v in best_continuum(whole, jnp.asarray(still)))
+    diagnose.judge_profile(verdict, whole, spectrum.arms, everywhere + other, sharp, whole_ratio, jitters)
     crb, bound_covariance = bounds(widths.fisher, np.asarray(problem.prior.upper - problem.prior.lower))
     label_names = settings.reported(emulator)
     for derived, parts in over_hydrogen(label_names).items():

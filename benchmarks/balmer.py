@@ -61,10 +61,12 @@ def main() -> None:
             print(f"| {name} | {half} | {' | '.join(cells)} |", flush=True)
     with plt.rc_context(STYLE):
         figure, panels = plt.subplots(2, 2, figsize=(12, 5.5), sharex="col", height_ratios=(3, 1))
-        for (name, middle, _), (above, below) in zip(LINES, panels.T, strict=True):
+        for (name, middle, window), (above, below) in zip(LINES, panels.T, strict=True):
             # of the narrowest cut, which shows most of the core; what is left out by default is shaded
-            arm = fits[name, min(CUTS), True].arms[0]
+            (arm,) = (arm for arm in fits[name, min(CUTS), True].arms if arm.used.any())
             flux, model = arm.flux / arm.continuum, arm.model / arm.continuum
+            above.set_xlim(window)
+            above.set_ylim(0.0, 1.15)
             above.plot(arm.wavelength, flux, color="black", lw=0.8, label="the Sun")
             above.plot(arm.wavelength, model, color=ORANGE, lw=1.0, label="model, Teff from these wings")
             below.plot(arm.wavelength, flux - model, color="black", lw=0.8)
@@ -77,7 +79,7 @@ def main() -> None:
         panels[0, 0].set_ylabel("flux over continuum")
         panels[1, 0].set_ylabel("difference")
         panels[0, 0].legend(loc="lower left")
-        figure.savefig(arguments.output, dpi=110)
+        figure.savefig(arguments.output, dpi=110, bbox_inches="tight")
 
 
 if __name__ == "__main__":

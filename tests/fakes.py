@@ -87,7 +87,7 @@ def fake_result(
             idata.posterior[name][:] = np.nan
     velocity = np.arange(-1000.0, 1001.0, 12.0)
     n_pixels = float(sum(arm.used.sum() for arm in arms))
-    blocks = np.array([[i, middle] for i, arm in enumerate(arms) for middle in arm.wavelength[50::100]])
+    blocks = [[i, middle] for i, arm in enumerate(arms) for middle in arm.wavelength[50::100]]
     return FitResult(
         id=star,
         method=method,
@@ -108,6 +108,6 @@ def fake_result(
         ccf_velocity=velocity,
         ccf=np.full(velocity.size, np.nan) if failed else np.exp(-0.5 * ((velocity + 21.4) / 40.0) ** 2),
         provenance={"emulator": {"name": "demo", "labels": list(labels)}, "seed": 0, "input": {"file": f"{star}.fits"}},
-        blocks=blocks,
+        blocks=np.array(blocks).reshape(-1, 2),
         influence=np.sin(np.arange(len(blocks))[:, None] + np.arange(len(labels))) * sd[: len(labels)],
     )

@@ -61,4 +61,5 @@ def test_both_ends_of_a_label_s_range_are_edges(name):
 
 def test_no_broadening_is_no_edge():
     assert not edges("vmac", 0.0, 0.0, 30.0)
-    assert Flag.NEAR_EDGE in edges("vmac", 29.9, 0.0, 30.0)
+    assert Flag.NEAR_EDGE in edges("vmac", 29.6, 0.0, 30.0)
+    assert Flag.OUTSIDE_DOMAIN in edges("vmac", 29.9, 0.0, 30.0)  # two stars are fitted like that

@@ -256,8 +256,8 @@ def judge_edges(verdict: Verdict, problem: Problem, emulator: Emulator, best: Fl
     domain = dict(zip(emulator.label_names, zip(emulator.lower, emulator.upper, strict=True), strict=True))
     told = []
     for i, name in enumerate(problem.static.names):
-        if name in ("vsini", "vmac"):
-            domain.setdefault(name, (0.0, float(problem.prior.upper[i])))
+        if name in ("vsini", "vmac") and name not in domain:
+            domain[name] = (0.0, float(problem.prior.upper[i]))
         if name not in domain:
             continue
         low, high = domain[name]
@@ -265,7 +265,7 @@ def judge_edges(verdict: Verdict, problem: Problem, emulator: Emulator, best: Fl
             low = -np.inf  # no broadening is a physical end, not the end of a grid
         width = domain[name][1] - domain[name][0]
         distance = min(best[i] - low, high - best[i])
-        if distance < 0.005 * width and (name in ("teff", "logg", "fe_h") or unit(name) == "km/s"):
+        if distance < 0.005 * width and name in ("teff", "logg", "fe_h", "vsini", "vmac"):
             verdict.mark(name, Flag.OUTSIDE_DOMAIN)
             told.append(f"{name} = {best[i]:.4g} (domain {domain[name][0]:.4g} to {high:.4g})")
         elif distance < 0.02 * width or (distance < sigma[i] < 0.2 * width):

@@ -87,7 +87,7 @@ def test_an_arm_that_is_not_named_takes_the_nearest() -> None:
     merged = hermes.lsf("merged", wave)
     for arm, at, width in zip((0, 1, 3), wave, merged.fwhm, strict=True):
         assert width == pytest.approx(float(hermes.arms[arm].fwhm(at)))
-    assert merged.scale_sigma == hermes.lsf_scale_sigma == 0.1
+    assert merged.scale_sigma == hermes.lsf_scale_sigma == 0.03
 
 
 def test_an_unknown_instrument_is_helped() -> None:

@@ -94,7 +94,7 @@ def test_the_profile_keeps_its_second_moment(boxiness: float) -> None:
 def test_the_width_of_a_boxy_profile_is_narrower_and_free_to_scale(tmp_path: Path) -> None:
     lsf = read_spectrum(examples.galah(tmp_path, ccds="1", boxiness=2.8)).arms[0].lsf
     assert lsf.fwhm == pytest.approx(np.full(4096, 0.25 * 0.8342), rel=1e-3)
-    assert lsf.scale_sigma == 0.1
+    assert lsf.scale_sigma == 0.03
 
 
 def test_header_values_are_kept_and_the_word_none_is_not(tmp_path: Path) -> None:

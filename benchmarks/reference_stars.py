@@ -29,7 +29,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 import bayne
-from bayne.spectrum import C_KMS, FWHM_PER_SIGMA
+from bayne.lsf import FWHM_PER_SIGMA
+from bayne.wavelength import C_KMS
 
 LABELS = ("teff", "logg", "fe_h")
 #: Errors of the known labels.

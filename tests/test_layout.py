@@ -10,7 +10,20 @@ from pathlib import Path
 
 import pytest
 
-BASE = ("spectrum", "labels", "instrument", "flags", "errors", "wavelength", "files", "lockstep", "precision", "cache")
+BASE = (
+    "spectrum",
+    "lsf",
+    "equality",
+    "labels",
+    "instrument",
+    "flags",
+    "errors",
+    "wavelength",
+    "files",
+    "lockstep",
+    "precision",
+    "cache",
+)
 
 #: From the top to the bottom; the packages or modules of one row may import each other.
 ORDER: tuple[tuple[str, ...], ...] = (

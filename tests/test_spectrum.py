@@ -13,7 +13,8 @@ from scipy.sparse import dia_matrix
 from specutils.utils.wcs_utils import vac_to_air
 
 from bayne import BayneError
-from bayne.spectrum import Arm, BandedLSF, GaussianLSF, Spectrum, make_arm
+from bayne.lsf import BandedLSF, GaussianLSF
+from bayne.spectrum import Arm, Spectrum, make_arm
 from bayne.wavelength import air_to_vacuum, to_vacuum, vacuum_to_air
 
 WAVE = np.linspace(5000.0, 5010.0, 11)

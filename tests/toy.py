@@ -12,7 +12,9 @@ import numpy as np
 from bayne.emulators import Card, Emulator, ErrorModel, Network
 from bayne.emulators.payne import PixelPayne
 from bayne.instrument import Instrument, InstrumentArm
-from bayne.spectrum import C_KMS, Arm, GaussianLSF, Spectrum, make_arm
+from bayne.lsf import GaussianLSF
+from bayne.spectrum import Arm, Spectrum, make_arm
+from bayne.wavelength import C_KMS
 
 LABELS = ("teff", "logg", "fe_h", "mg_fe")
 LOWER = np.array([4500.0, 3.0, -1.0, -0.5])

@@ -14,7 +14,7 @@ _HOMES = {
     "ReadError": "errors",
     "Spectrum": "spectrum",
     "Arm": "spectrum",
-    "GaussianLSF": "spectrum",
+    "GaussianLSF": "lsf",
     "Instrument": "instrument",
     "load_instrument": "instrument",
     "read_spectrum": "surveys",
@@ -62,9 +62,9 @@ if TYPE_CHECKING:
     from .information.mock import mock as mock
     from .instrument import Instrument as Instrument
     from .instrument import load_instrument as load_instrument
+    from .lsf import GaussianLSF as GaussianLSF
     from .report import report as report
     from .spectrum import Arm as Arm
-    from .spectrum import GaussianLSF as GaussianLSF
     from .spectrum import Spectrum as Spectrum
     from .surveys import read_spectrum as read_spectrum
     from .synthesis.grids import make_grid as make_grid

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .errors import BayneError, did_you_mean
-from .spectrum import C_KMS, FloatArray, GaussianLSF
-from .wavelength import to_vacuum, within
+from .lsf import GaussianLSF
+from .spectrum import FloatArray
+from .wavelength import C_KMS, to_vacuum, within
 
 
 @dataclass(frozen=True)

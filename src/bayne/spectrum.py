@@ -9,15 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .equality import EqualByContent
 from .errors import BayneError
 from .files import digest
+from .lsf import LSF, BandedLSF, GaussianLSF
 from .wavelength import in_angstrom, pieces, to_vacuum
-
-#: Speed of light in km/s (exact, SI).
-C_KMS = 299_792.458
-
-#: FWHM of a Gaussian in units of its standard deviation, 2 sqrt(2 ln 2).
-FWHM_PER_SIGMA = 2.354820045030949
 
 #: Equal fluxes in a row that no noise leaves.
 FILLED = 20
@@ -27,115 +23,8 @@ Medium = Literal["vacuum", "air"]
 FloatArray = NDArray[np.float64]
 
 
-class _EqualByContent:
-    """Equality of dataclasses whose fields may be arrays."""
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        return all(_equal(getattr(self, name), getattr(other, name)) for name in vars(self))
-
-    __hash__ = None  # type: ignore[assignment]  # arrays have none
-
-
-def _equal(one: Any, other: Any) -> bool:
-    if isinstance(one, np.ndarray):
-        return isinstance(other, np.ndarray) and np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
-    return not isinstance(other, np.ndarray) and bool(one == other)
-
-
 @dataclass(frozen=True, eq=False)
-class GaussianLSF(_EqualByContent):
-    """Gaussian line-spread function given by its width at every pixel, at will convolved with the top hat of a slit.
-
-    Parameters
-    ----------
-    fwhm
-        (n,) Å. A constant resolving power is ``wavelength / R``; R(λ) likewise.
-    scale_sigma
-        Standard deviation of the prior on one factor common to all widths; 0 where the width is trusted.
-    includes_pixel
-        Whether the width was measured on pixels, so that it contains the pixel's own width.
-    box
-        Share of the variance, 0 to 1, that is a top hat's: the image of a fibre or a slit. The Gaussian is narrower by
-        that, so that the variance of the whole is that of `fwhm`.
-    box_sigma
-        Standard deviation of the prior on one factor common to the shares of all arms; 0 where they are trusted.
-    """
-
-    fwhm: FloatArray
-    scale_sigma: float = 0.0
-    includes_pixel: bool = True
-    box: float = 0.0
-    box_sigma: float = 0.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "fwhm", np.asarray(self.fwhm, dtype=np.float64))
-
-
-@dataclass(frozen=True, eq=False)
-class BandedLSF(_EqualByContent):
-    """Line-spread function as a banded matrix that takes pixel averages to observed pixels.
-
-    Parameters
-    ----------
-    bands
-        (b, n): ``bands[k, j]`` is the matrix element in column ``j`` and row ``j - offsets[k]``, the
-        layout of `scipy.sparse.dia_matrix` and of DESI's RESOLUTION extensions.
-    offsets
-        (b,) integers.
-    """
-
-    bands: FloatArray
-    offsets: NDArray[np.int64]
-
-    @classmethod
-    def from_profile(cls, wavelength: ArrayLike, velocity: ArrayLike, profile: ArrayLike) -> BandedLSF:
-        """The matrix of a tabulated line-spread function, such as that of a lamp's line.
-
-        Parameters
-        ----------
-        wavelength
-            (n,) vacuum Å, increasing: those of the arm that it is for.
-        velocity
-            (m,) km/s, increasing: distance from the centre of a line that is not resolved.
-        profile
-            (m,) or, where it changes from pixel to pixel, (n, m): what pixels at that distance get of the line, in any
-            unit; 0 beyond the table.
-
-        Raises
-        ------
-        BayneError
-            Shapes differ; wavelengths or velocities do not increase; a profile is not finite or sums to nothing.
-        """
-        wave, at, shape = (np.asarray(v, dtype=np.float64) for v in (wavelength, velocity, profile))
-        if wave.ndim != 1 or at.ndim != 1 or shape.shape not in ((at.size,), (wave.size, at.size)):
-            raise BayneError(f"profile has shape {shape.shape}: ({at.size},) or ({wave.size}, {at.size}) is expected")
-        if wave.size < 2 or at.size < 2 or not (np.all(np.diff(wave) > 0) and np.all(np.diff(at) > 0)):
-            raise BayneError("profile of a line: wavelengths and velocities must increase")
-        shape = np.broadcast_to(shape, (wave.size, at.size))
-        log_wave = np.log(wave)
-        half = int(np.ceil(np.abs(at[[0, -1]]).max() / C_KMS / np.diff(log_wave).min()))
-        offsets = np.arange(-half, half + 1)
-        column = np.arange(wave.size)[:, None] + offsets
-        inside = (column >= 0) & (column < wave.size)
-        distance = C_KMS * (log_wave[:, None] - log_wave[np.clip(column, 0, wave.size - 1)])
-        pairs = zip(distance, shape, strict=True)
-        weight = np.where(inside, [np.interp(own, at, table, left=0.0, right=0.0) for own, table in pairs], 0.0)
-        total = weight.sum(axis=1, keepdims=True)
-        if not np.all(np.isfinite(total) & (total > 0)):
-            raise BayneError("profile of a line: it must be finite, and positive in sum, at every pixel")
-        bands = np.zeros((offsets.size, wave.size))
-        for k, own in enumerate((weight / total).T):
-            bands[k, column[inside[:, k], k]] = own[inside[:, k]]
-        return cls(bands, offsets)
-
-
-LSF = GaussianLSF | BandedLSF
-
-
-@dataclass(frozen=True, eq=False)
-class Arm(_EqualByContent):
+class Arm(EqualByContent):
     """One contiguous piece of a spectrum: an arm, a chip or an echelle order.
 
     Parameters
@@ -336,7 +225,7 @@ def _reversed(lsf: LSF | None) -> LSF | None:
 
 
 @dataclass(frozen=True, eq=False)
-class Spectrum(_EqualByContent):
+class Spectrum(EqualByContent):
     """A star's spectrum in one or several arms. Never modified after it was built.
 
     Parameters

@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import BayneError
 
+#: Speed of light in km/s (exact, SI).
+C_KMS = 299_792.458
+
 #: Wavelengths that a stellar spectrum can have, Å: outside, a unit or a logarithm was left out.
 PLAUSIBLE = (900.0, 300_000.0)
 

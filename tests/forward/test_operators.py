@@ -10,7 +10,9 @@ from scipy.special import erf
 from bayne.errors import BayneError
 from bayne.forward import TooSharp, observe, plan
 from bayne.forward.operators import limb_darkening
-from bayne.spectrum import C_KMS, FWHM_PER_SIGMA, BandedLSF, GaussianLSF, Spectrum, make_arm
+from bayne.lsf import FWHM_PER_SIGMA, BandedLSF, GaussianLSF
+from bayne.spectrum import Spectrum, make_arm
+from bayne.wavelength import C_KMS
 from toy import log_grid, table_emulator
 
 CENTRE = 5000.0

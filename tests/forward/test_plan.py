@@ -4,7 +4,8 @@ import jax
 import numpy as np
 
 from bayne.forward import plan
-from bayne.spectrum import GaussianLSF, Spectrum, make_arm
+from bayne.lsf import GaussianLSF
+from bayne.spectrum import Spectrum, make_arm
 from toy import log_grid, table_emulator
 
 WINDOWS = np.concatenate([log_grid(4960.0, 4990.0, 2.0), log_grid(5010.0, 5040.0, 2.0)])

@@ -12,7 +12,7 @@ from bayne import BayneError, Flag
 from bayne.inference import sample
 from bayne.inference.sample import chains
 from bayne.likelihood import build, log_like
-from bayne.spectrum import C_KMS
+from bayne.wavelength import C_KMS
 from toy import erring_emulator
 
 LABELS = ("teff", "logg", "fe_h", "mg_fe")

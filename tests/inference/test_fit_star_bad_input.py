@@ -7,7 +7,8 @@ import pytest
 
 import bayne
 from bayne import BayneError, Flag
-from bayne.spectrum import GaussianLSF, Spectrum, make_arm
+from bayne.lsf import GaussianLSF
+from bayne.spectrum import Spectrum, make_arm
 
 
 def changed(spectrum, **arrays):

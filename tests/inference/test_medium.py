@@ -7,8 +7,9 @@ import pytest
 
 import bayne
 from bayne import Flag
-from bayne.spectrum import C_KMS, GaussianLSF, Spectrum, make_arm
-from bayne.wavelength import air_to_vacuum, vacuum_to_air
+from bayne.lsf import GaussianLSF
+from bayne.spectrum import Spectrum, make_arm
+from bayne.wavelength import C_KMS, air_to_vacuum, vacuum_to_air
 from toy import LOWER, UPPER, log_grid, table_emulator
 
 RESOLUTION = 30_000.0

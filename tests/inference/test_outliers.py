@@ -7,7 +7,7 @@ import pytest
 
 import bayne
 from bayne import Flag
-from bayne.spectrum import C_KMS
+from bayne.wavelength import C_KMS
 
 
 def with_lines(spectrum, centres, depth=0.5):

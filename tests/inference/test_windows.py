@@ -7,7 +7,8 @@ import pytest
 
 import bayne
 from bayne.likelihood import cut_to_windows
-from bayne.spectrum import Arm, BandedLSF, GaussianLSF, Spectrum
+from bayne.lsf import BandedLSF, GaussianLSF
+from bayne.spectrum import Arm, Spectrum
 from toy import mock_star, toy_emulator
 
 TRUTH = np.array([5400.0, 4.3, -0.2, 0.15])

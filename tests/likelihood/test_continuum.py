@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from bayne.likelihood.continuum import PRIOR_SIGMA, estimated_ivar, pilot
-from bayne.spectrum import GaussianLSF, make_arm
+from bayne.lsf import GaussianLSF
+from bayne.spectrum import make_arm
 from toy import LOWER, UPPER, toy_flux
 
 

@@ -13,7 +13,7 @@ from bayne.emulators import ErrorModel
 from bayne.information import fisher_matrix
 from bayne.likelihood import Problem, build, jacobian, log_posterior, with_emulator_error, with_robust_widths
 from bayne.likelihood.continuum import pilot
-from bayne.spectrum import GaussianLSF
+from bayne.lsf import GaussianLSF
 from toy import LABEL_ERRORS, erring_emulator, mock_star, toy_emulator
 
 STAR = np.array([5500.0, 4.2, -0.2, 0.1, 12.0, 15.0, 0.0, 0.0])

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from bayne.report.spectra import MAX_ROWS, ROW_SPAN, continuum_of, plan_rows, spectrum_figures, spread
-from bayne.spectrum import C_KMS
+from bayne.wavelength import C_KMS
 from fakes import fake_arm
 
 

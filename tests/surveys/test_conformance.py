@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bayne import ReadError, Spectrum, load_instrument, read_spectrum
-from bayne.spectrum import BandedLSF, GaussianLSF
+from bayne.lsf import BandedLSF, GaussianLSF
 from bayne.surveys import Peek, Reader, readers
 from surveys.examples import EXAMPLES, Example
 

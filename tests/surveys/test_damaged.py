@@ -16,7 +16,7 @@ import pytest
 from astropy.io import fits
 
 from bayne import ReadError, Spectrum, read_spectrum
-from bayne.spectrum import BandedLSF, GaussianLSF
+from bayne.lsf import BandedLSF, GaussianLSF
 from surveys import damage, examples
 
 #: Files of each seed, and the seconds that none of them may take.

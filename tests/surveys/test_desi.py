@@ -9,7 +9,7 @@ import pytest
 from scipy.sparse import dia_matrix
 
 from bayne import ReadError, read_spectrum
-from bayne.spectrum import BandedLSF
+from bayne.lsf import BandedLSF
 from surveys import examples
 
 

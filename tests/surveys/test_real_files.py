@@ -14,8 +14,8 @@ import pytest
 
 from bayne import Spectrum, read_spectrum
 from bayne.likelihood.continuum import estimated_ivar
-from bayne.spectrum import C_KMS, Arm
-from bayne.wavelength import air_to_vacuum
+from bayne.spectrum import Arm
+from bayne.wavelength import C_KMS, air_to_vacuum
 
 #: Fe I, Ni I, Ca I lines without blends in cool stars, one or more in every HERMES arm.
 HERMES_LINES = (4859.741, 5682.633, 5857.451, 6643.630, 6677.987, 6717.681, 7748.269, 7780.556)

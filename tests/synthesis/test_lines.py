@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bayne.spectrum import C_KMS
 from bayne.synthesis.lines import known_lines, lines_between
-from bayne.wavelength import air_to_vacuum
+from bayne.wavelength import C_KMS, air_to_vacuum
 
 
 def test_table_is_sorted_and_in_the_two_regions() -> None:

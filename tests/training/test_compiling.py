@@ -12,7 +12,8 @@ from bayne import BayneError, save_emulator
 from bayne.cache import cache_folder
 from bayne.forward import observe, plan
 from bayne.instrument import Instrument, InstrumentArm
-from bayne.spectrum import GaussianLSF, Spectrum, make_arm
+from bayne.lsf import GaussianLSF
+from bayne.spectrum import Spectrum, make_arm
 from bayne.training import compiling
 from toy import LOWER, UPPER, erring_emulator, mock_star, toy_emulator
 

@@ -189,7 +189,7 @@ def _snr(arm: Arm) -> str:
 def _resolution(arm: Arm) -> str:
     import numpy as np
 
-    from ..spectrum import GaussianLSF
+    from ..lsf import GaussianLSF
 
     if arm.lsf is None:
         return "unknown"

@@ -21,8 +21,8 @@ from safetensors.numpy import load_file, save
 from ..errors import ReadError, did_you_mean
 from ..files import replacing
 from ..precision import double
-from ..spectrum import C_KMS, FloatArray
-from ..wavelength import to_vacuum
+from ..spectrum import FloatArray
+from ..wavelength import C_KMS, to_vacuum
 from .card import Card
 from .emulator import Emulator, ErrorModel
 from .networks import check_arrays, network

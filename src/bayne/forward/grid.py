@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 
 from ..emulators import Emulator
-from ..spectrum import C_KMS, FloatArray
+from ..spectrum import FloatArray
+from ..wavelength import C_KMS
 
 #: Padding is a multiple of so many samples: stars whose kernels differ a little share one compiled function.
 SHARED_PAD = 128

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import BayneError
-from ..spectrum import C_KMS, FWHM_PER_SIGMA, Arm, BandedLSF, FloatArray
+from ..lsf import FWHM_PER_SIGMA, BandedLSF
+from ..spectrum import Arm, FloatArray
+from ..wavelength import C_KMS
 
 #: Widths that differ by less than this fraction count as equal: no kernel is applied.
 SAME_WIDTH = 0.02

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..spectrum import C_KMS, FloatArray
+from ..spectrum import FloatArray
+from ..wavelength import C_KMS
 
 #: Limb darkening of the Sun, I(μ)/I(1) = 1 - u (1 - μ) - v (1 - μ²): wavelengths in Å, u, v (Cox 2000, Allen's
 #: Astrophysical Quantities, 4th edition, section 14.7).

@@ -10,7 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..emulators import Emulator, Network
-from ..spectrum import C_KMS, FWHM_PER_SIGMA, Arm, FloatArray, GaussianLSF, Spectrum
+from ..lsf import FWHM_PER_SIGMA, GaussianLSF
+from ..spectrum import Arm, FloatArray, Spectrum
+from ..wavelength import C_KMS
 from .grid import model_grid
 from .lsf import ArmKernel, arm_kernel, pixel_width
 from .operators import (

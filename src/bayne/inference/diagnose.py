@@ -13,7 +13,8 @@ from ..flags import Flag
 from ..information.robust import Misfit
 from ..labels import over_hydrogen, unit
 from ..likelihood import Problem
-from ..spectrum import C_KMS, Arm, FloatArray, Spectrum
+from ..spectrum import Arm, FloatArray, Spectrum
+from ..wavelength import C_KMS
 from .start import bin_data, correlate, smooth_template
 
 #: Thresholds, each judged on mocks and on real spectra in the tests.

@@ -36,8 +36,8 @@ from ..likelihood import (
 )
 from ..lockstep import in_lockstep
 from ..precision import double
-from ..spectrum import C_KMS, FloatArray, Spectrum
-from ..wavelength import within
+from ..spectrum import FloatArray, Spectrum
+from ..wavelength import C_KMS, within
 from . import diagnose
 from .fast import importance
 from .optimise import from_box, optimise, to_box

@@ -11,8 +11,8 @@ import numpy as np
 from ..flags import Flag
 from ..likelihood import Problem, best_continuum
 from ..likelihood.marginal import pixel_variance
-from ..spectrum import C_KMS, Arm, FloatArray
-from ..wavelength import vacuum_to_air
+from ..spectrum import Arm, FloatArray
+from ..wavelength import C_KMS, vacuum_to_air
 from .diagnose import Verdict
 
 #: Velocity (km/s) by which air and vacuum wavelengths differ over the optical and the H band, and how near to it a

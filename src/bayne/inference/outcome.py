@@ -17,7 +17,8 @@ from ..files import digest
 from ..information import bounds
 from ..labels import over_hydrogen
 from ..likelihood import Problem, best_continuum, described, jitter_variance
-from ..spectrum import C_KMS, FloatArray, Spectrum
+from ..spectrum import FloatArray, Spectrum
+from ..wavelength import C_KMS
 from . import diagnose
 from .diagnose import Verdict
 from .medium import judge_medium

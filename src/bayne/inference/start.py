@@ -13,7 +13,9 @@ from ..emulators import Emulator
 from ..forward import VELOCITY_MARGIN
 from ..labels import over_hydrogen
 from ..likelihood import MAX_VELOCITY
-from ..spectrum import C_KMS, FWHM_PER_SIGMA, Arm, FloatArray, GaussianLSF, Spectrum
+from ..lsf import FWHM_PER_SIGMA, GaussianLSF
+from ..spectrum import Arm, FloatArray, Spectrum
+from ..wavelength import C_KMS
 
 #: The cross-correlation is done on bins of about this width (km/s), templates smoothed to twice of it.
 BIN_KMS = 12.0

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..errors import BayneError, did_you_mean
 from ..instrument import Instrument, load_instrument
-from ..spectrum import C_KMS, FloatArray, Spectrum, make_arm
-from ..wavelength import as_windows, within
+from ..spectrum import FloatArray, Spectrum, make_arm
+from ..wavelength import C_KMS, as_windows, within
 
 #: S/N at the continuum: a number, one by arm name, or a table of wavelength (vacuum Å) and S/N.
 SNR = float | Mapping[str, float] | tuple[Any, Any]

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.polynomial import chebyshev
 
 from ..errors import BayneError
-from ..spectrum import Arm, FloatArray, GaussianLSF
+from ..lsf import GaussianLSF
+from ..spectrum import Arm, FloatArray
 
 #: Standard deviation of the Gaussian prior on each Chebyshev coefficient, relative to the pilot continuum.
 PRIOR_SIGMA = 0.1

@@ -15,7 +15,8 @@ from ..emulators import Emulator, ErrorModel
 from ..forward import VELOCITY_MARGIN, Arrays, ForwardStatic, Plan, observe, plan
 from ..labels import MAX_BROADENING
 from ..lockstep import lockstep
-from ..spectrum import C_KMS, FloatArray, Spectrum
+from ..spectrum import FloatArray, Spectrum
+from ..wavelength import C_KMS
 from . import continuum
 from .continuum_process import FIRST, best_spread, modes
 from .marginal import coefficients, log_likelihood

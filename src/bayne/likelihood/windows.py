@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from ..emulators import Emulator
-from ..spectrum import C_KMS, LSF, Arm, BandedLSF, Spectrum
+from ..lsf import LSF, BandedLSF
+from ..spectrum import Arm, Spectrum
+from ..wavelength import C_KMS
 
 #: Velocities that are searched, in the frame of the file (km/s).
 MAX_VELOCITY = 1000.0

@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 from scipy.stats import chi2
 
 from ..errors import ReadError
-from ..spectrum import C_KMS, FloatArray
+from ..spectrum import FloatArray
 from ..synthesis.lines import lines_between
+from ..wavelength import C_KMS
 from .style import BLUE, GREY, INK, ORANGE, PALE, SKY, STYLE
 
 #: Fewest stars at a pixel for which a mean residual is told from noise.

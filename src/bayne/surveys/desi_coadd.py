@@ -9,7 +9,8 @@ import numpy as np
 
 from ..errors import ReadError
 from ..instrument import load_instrument
-from ..spectrum import Arm, BandedLSF, Spectrum, make_arm
+from ..lsf import BandedLSF
+from ..spectrum import Arm, Spectrum, make_arm
 from .build import bad_bits, origin, with_profile_lsf
 from .fits_files import extension, image, open_fits, records
 from .registry import Peek, register

@@ -11,7 +11,8 @@ import numpy as np
 
 from ..errors import ReadError
 from ..instrument import Instrument, load_instrument
-from ..spectrum import Arm, GaussianLSF, Spectrum, make_arm
+from ..lsf import GaussianLSF
+from ..spectrum import Arm, Spectrum, make_arm
 from .build import origin
 from .fits_files import extension, image, keep, number, open_fits, pixels, value
 from .registry import Peek, register

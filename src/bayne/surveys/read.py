@@ -20,7 +20,8 @@ from astropy.table.meta import YamlParseError
 from astropy.utils.exceptions import AstropyWarning
 
 from ..errors import BayneError, ReadError
-from ..spectrum import BandedLSF, Frame, GaussianLSF, Medium, Spectrum
+from ..lsf import BandedLSF, GaussianLSF
+from ..spectrum import Frame, Medium, Spectrum
 from .registry import Peek, Reader, format_names, reader_named, readers
 
 #: What astropy, h5py, numpy and the standard library raise when a file is damaged or not what it seems.

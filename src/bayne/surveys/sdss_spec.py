@@ -9,7 +9,9 @@ import numpy as np
 
 from ..errors import ReadError
 from ..instrument import load_instrument
-from ..spectrum import C_KMS, FWHM_PER_SIGMA, FloatArray, GaussianLSF, Spectrum, make_arm
+from ..lsf import FWHM_PER_SIGMA, GaussianLSF
+from ..spectrum import FloatArray, Spectrum, make_arm
+from ..wavelength import C_KMS
 from .build import bad_bits, origin
 from .fits_files import extension, keep, number, open_fits, real, records, value
 from .registry import Peek, register

@@ -12,7 +12,8 @@ from scipy.linalg import toeplitz
 
 from ..errors import BayneError
 from ..precision import double
-from ..spectrum import C_KMS, FloatArray
+from ..spectrum import FloatArray
+from ..wavelength import C_KMS
 from .constants import BOLTZMANN, DALTON
 from .damping import REFERENCE_TEMPERATURE, collision_width
 from .gas import SPECIES, row

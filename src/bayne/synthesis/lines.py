@@ -9,7 +9,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from ..spectrum import C_KMS
+from ..wavelength import C_KMS
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ from scipy.interpolate import CubicSpline
 from scipy.ndimage import convolve1d
 
 from ..errors import BayneError, did_you_mean
-from ..spectrum import C_KMS, FWHM_PER_SIGMA, FloatArray
+from ..lsf import FWHM_PER_SIGMA
+from ..spectrum import FloatArray
+from ..wavelength import C_KMS
 from .atmosphere import Atmosphere
 from .linelist import LineList
 

@@ -22,9 +22,10 @@ from ..errors import BayneError
 from ..files import digest, remove_files, unfinished
 from ..forward import observe, plan
 from ..instrument import Instrument, load_instrument
+from ..lsf import GaussianLSF
 from ..precision import double
-from ..spectrum import C_KMS, FloatArray, GaussianLSF, Spectrum, make_arm
-from ..wavelength import within
+from ..spectrum import FloatArray, Spectrum, make_arm
+from ..wavelength import C_KMS, within
 from .config import Training
 from .optimisers import learning_rate, optimiser
 

@@ -30,7 +30,7 @@ SECOND_PEAK, SECOND_PEAK_SIGNIFICANCE = 0.2, 4.5
 RV_SIGNIFICANCE = 4.0
 LOST_WARN = 0.2
 #: Largest share of their depth by which lines may differ from the model on average, at velocities (km/s) off their
-#: cores: single reference stars stay below 0.012, doubles 20 km/s apart through APOGEE are above 0.02.
+#: cores: single reference stars stay below 0.012, doubles 20 km/s apart (benchmarks/double_stars.py) are above 0.045.
 PROFILE_MAX = 0.015
 PROFILE_LAGS = np.concatenate([np.arange(-40.0, -7.0, 4.0), np.arange(8.0, 41.0, 4.0)])
 #: A block of wavelength that moves a label by this many of its errors is told.

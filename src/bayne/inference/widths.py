@@ -56,6 +56,7 @@ def precision(problem: Problem, theta: FloatArray) -> tuple[FloatArray, FloatArr
 
 
 def _precision(problem: Problem, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """`precision` just there."""
     x, prior = jnp.asarray(theta), problem.prior
     fisher = np.asarray(_fisher(problem.static, problem.arrays, x))
     uniform = np.where(np.asarray(prior.precision) > 0, 0.0, 12 / np.asarray(prior.upper - prior.lower) ** 2)

@@ -24,6 +24,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "width free within 10%": {"priors": {"lsf_scale": (1, 0.1)}},
     "within 3%, the default": {},
     "and macroturbulence free": {"free": WITH_VMAC},
+    "and macroturbulence of 3.5 km/s": {"fixed": {"vmac": 3.5}},
 }
 LABELS = ("vsini", "vmac", "lsf_scale")
 
@@ -33,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("spectra", nargs="+", type=Path)
     parser.add_argument("--emulator", default="galah")
-    parser.add_argument("--method", default="laplace")
+    parser.add_argument("--method", default="fast")
     arguments = parser.parse_args()
     print(date.today(), ", ".join(f"{p} {version(p)}" for p in ("bayne", "jax")), arguments.emulator, arguments.method)
     emulator = bayne.load_emulator(arguments.emulator)

@@ -20,7 +20,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 import bayne
-from bayne.report.style import GREY, ORANGE, STYLE
+from bayne.reports.style import GREY, ORANGE, STYLE
 
 SUN = {"teff": 5772.0, "logg": 4.44, "fe_h": 0.0}
 #: Name, vacuum Å, window.

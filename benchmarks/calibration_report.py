@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import binom, binomtest, kstest
 
 from bayne.labels import pretty
-from bayne.report.style import BLUE, GREY, ORANGE, PALE, STYLE
+from bayne.reports.style import BLUE, GREY, ORANGE, PALE, STYLE
 
 #: Share of a central interval, its ends, and the probability at which a family of tests may fail by chance.
 SHARE, ENDS, LEVEL = 0.6827, (0.15866, 0.84134), 0.01

@@ -9,36 +9,36 @@ pixels for all orders, plus half the log determinant of the covariance there. On
 from __future__ import annotations
 
 import argparse
-import importlib
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 import bayne
-from bayne.likelihood import log_posterior
+from bayne.inference import maximum
+from bayne.inference.batch import bound_settings
+from bayne.inference.draws import Draws
+from bayne.inference.methods import approximation
+from bayne.inference.outcome import finish
+from bayne.likelihoods import log_posterior
 
 
 def evidence(spectrum: bayne.Spectrum, emulator: bayne.Emulator, order: int) -> tuple[float, bayne.FitResult]:
     """Log evidence up to a constant, and the result."""
-    fit: Any = importlib.import_module("bayne.inference.fit")
-    found = []
-    inner = fit._posterior
-
-    def posterior(problem: Any, theta: Any, *rest: Any) -> Any:
-        answer = inner(problem, theta, *rest)
-        peak = log_posterior(problem.static, problem.arrays, problem.prior, jnp.asarray(theta))
-        found.append(float(peak) + 0.5 * float(np.linalg.slogdet(answer[3])[1]))
-        return answer
-
     # no outliers are removed, so that all orders see the same pixels
-    with mock.patch.object(fit, "_posterior", posterior), mock.patch.object(fit, "ROUNDS", 0):
-        result = bayne.fit_star(spectrum, emulator, method="map", continuum=order)
-    return found[0], result
+    with jax.enable_x64(True), mock.patch.object(maximum, "ROUNDS", 0):
+        found = maximum.find_maximum(spectrum, emulator, bound_settings("map", {"continuum": order}), None)
+        problem = found.problem
+        if problem is None:
+            raise RuntimeError(f"{spectrum.id} has no maximum: {found.verdict.flags}")
+        peak = log_posterior(problem.model, problem.prior, jnp.asarray(found.theta))
+        covariance = approximation(problem, found.theta).covariance
+    result = finish(found, covariance, Draws(found.theta[None, None], {}), complete=False)
+    return float(peak) + 0.5 * float(np.linalg.slogdet(covariance)[1]), result
 
 
 def main() -> None:

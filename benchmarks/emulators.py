@@ -28,7 +28,7 @@ from emulators_report import figures, tables
 import bayne
 from bayne.emulators import Emulator
 from bayne.emulators.transformer import Transformer
-from bayne.report.answers import matrix_figure
+from bayne.reports.answers import matrix_figure
 from bayne.training import Grid, read_grid
 from bayne.training.attention import line_tests
 from bayne.training.derivatives import compare_derivatives

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from bayne.report.answers import GOOD
-from bayne.report.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, STYLE
+from bayne.reports.answers import GOOD
+from bayne.reports.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, STYLE
 
 COLOURS = {
     "payne": GREY,

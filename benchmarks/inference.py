@@ -6,8 +6,8 @@ Stars are drawn inside the emulator's domain with S/N from 20 to 300, observed w
 Every star leaves a JSON file, so that an interrupted run goes on where it stopped. Then the stars go through
 `fit_batch` together. ``fast`` runs twice per star, so that its second time holds no compilation; NUTS once.
 
-``--plain`` stars are also sampled by NumPyro's NUTS as it comes, on the same likelihood and priors: one chain from the
-maximum, labels in their units, mass matrix adapted, no tabulated Gram matrix. ``--classical`` fits them by
+``--plain`` stars are also sampled by NumPyro's NUTS as it comes, on `bayne.model`: one chain from the maximum, labels
+in their units, mass matrix adapted, no tabulated Gram matrix. ``--classical`` fits them by
 `scipy.optimize.curve_fit` with the finite differences of a Payne network.
 
 ``--profile 11 li_fe`` prints mean and standard deviation of one label of one star with all else integrated out by
@@ -30,29 +30,26 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import arviz as az
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro
-import numpyro.distributions as dist
 from numpyro.infer import MCMC, NUTS, init_to_value
 
 import bayne
 from bayne.emulators import Emulator
-from bayne.inference import fast, fit
+from bayne.inference import fast
 from bayne.inference.batch import bound_settings
 from bayne.inference.chunks import CHUNK
 from bayne.inference.classic import least_squares
 from bayne.inference.copula import profiles
+from bayne.inference.maximum import LAST_STEPS, find_maximum
 from bayne.inference.optimise import from_box, optimise, to_box
 from bayne.inference.surrogate import plane_at
-from bayne.information import fisher_matrix
 from bayne.information.mock import mock_star
 from bayne.labels import over_hydrogen
-from bayne.likelihood import Problem, log_like, log_posterior, tabulated
+from bayne.likelihoods import Problem, log_posterior
 from bayne.spectrum import Spectrum
 
 #: Warm-up and kept draws of NumPyro's NUTS as it comes.
@@ -107,26 +104,28 @@ def measure(star: Spectrum, emulator: Emulator, method: str, path: Path) -> dict
 
 def problem_of(star: Spectrum, emulator: Emulator) -> tuple[Problem, np.ndarray]:
     """What is sampled, and its maximum."""
-    with patch.object(fit, "_posterior", wraps=fit._posterior) as spy:
-        bayne.fit_star(star, emulator, method="map")
-    return spy.call_args.args[:2]
+    with jax.enable_x64(True):
+        found = find_maximum(star, emulator, bound_settings("map", {}), None)
+    if found.problem is None:
+        raise RuntimeError(f"{star.id} has no maximum: {found.verdict.flags}")
+    return found.problem, found.theta
 
 
 def counted(star: Spectrum, emulator: Emulator) -> str:
     """Sentences: operations and bytes of one draw of ``fast`` by XLA's count beside the ceiling; how exact it is."""
     problem, theta = problem_of(star, emulator)
-    static, arrays, prior = problem.static, problem.arrays, problem.prior
+    model, prior = problem.model, problem.prior
     with jax.enable_x64(True):
         x, covariance = jnp.asarray(theta), jnp.linalg.inv(precision(problem, jnp.asarray(theta)))
-        table = tabulated(static, arrays, prior, x)
-        marginals, plane = profiles(static, table, prior, x, covariance), plane_at(static, arrays, x)
+        table = model.tabulated(x, prior.upper)
+        marginals, plane = profiles(table, prior, x, covariance), plane_at(model, x)
         few = jnp.broadcast_to(x, (CHUNK, theta.size))
-        cost = fast._evaluate.lower(static, table, prior, plane, few).compile().cost_analysis()
+        cost = fast._evaluate.lower(table, prior, plane, few).compile().cost_analysis()
         operations, moved = (cost[name] / CHUNK for name in ("flops", "bytes accessed"))
         many = jax.vmap(marginals.parameters)(jax.random.normal(jax.random.key(0), (fast.COUNT, theta.size), float))[0]
-        seconds = timed(partial(fast._evaluate, static, table, prior, plane, many)) / fast.COUNT
-        draws, told = many[:100], fast._evaluate(static, table, prior, plane, many)[1][:100]
-        exact = jax.jit(lambda arrays, x: jax.lax.map(partial(log_like, static, arrays), x))(arrays, draws)
+        seconds = timed(partial(fast._evaluate, table, prior, plane, many)) / fast.COUNT
+        draws, told = many[:100], fast._evaluate(table, prior, plane, many)[1][:100]
+        exact = jax.jit(lambda model, x: jax.lax.map(model.log_like, x))(model, draws)
         size, off = float(jnp.std(told)), float(jnp.std(told - exact))
     return (
         f"A draw of `fast`: {operations / 1e6:.1f} Mop without the Fourier transforms, {moved / 1e6:.1f} MB, "
@@ -139,8 +138,8 @@ def counted(star: Spectrum, emulator: Emulator) -> str:
 def profile(star: Spectrum, emulator: Emulator, label: str) -> str:
     """Sentence: moments of a label's posterior, all else maximised, and integrated as the Gaussian that it is there."""
     problem, theta = problem_of(star, emulator)
-    static, arrays, prior = problem.static, problem.arrays, problem.prior
-    i = static.names.index(label)
+    model, prior = problem.model, problem.prior
+    i = model.names.index(label)
     low, high = float(prior.lower[i]), float(prior.upper[i])
     others = np.arange(theta.size) != i
     values, density = np.linspace(low, high, PLACES + 2)[1:-1], []
@@ -149,10 +148,10 @@ def profile(star: Spectrum, emulator: Emulator, label: str) -> str:
             pin = 1e-4 * (high - low) / PLACES
             held = replace(prior, lower=prior.lower.at[i].set(value - pin), upper=prior.upper.at[i].set(value + pin))
             start = from_box(held, jnp.asarray(theta).at[i].set(value))[None]
-            u, _, _ = optimise(static, arrays, held, start, fit.LAST_STEPS, False)
+            u, _, _ = optimise(model, held, start, LAST_STEPS, False)
             at = to_box(held, u[0])
             volume = np.linalg.slogdet(np.asarray(precision(problem, at))[np.ix_(others, others)])[1]
-            density.append(float(log_posterior(static, arrays, prior, at)) - 0.5 * volume)
+            density.append(float(log_posterior(model, prior, at)) - 0.5 * volume)
     weight = np.exp(np.array(density) - max(density))
     mean = np.average(values, weights=weight)
     std = np.sqrt(np.average((values - mean) ** 2, weights=weight))
@@ -162,7 +161,7 @@ def profile(star: Spectrum, emulator: Emulator, label: str) -> str:
 def precision(problem: Problem, x: jax.Array) -> jax.Array:
     """(n, n) inverse covariance of the parameters at x (n,), uniform priors counted by their spread."""
     uniform = jnp.diag(12 / (problem.prior.upper - problem.prior.lower) ** 2)
-    fisher = jax.jit(fisher_matrix, static_argnums=0)(problem.static, problem.arrays, x)
+    fisher = jax.jit(lambda model, x: model.fisher(x))(problem.model, x)
     return fisher + problem.prior.curvature(x) + uniform
 
 
@@ -181,18 +180,14 @@ def plain(star: Spectrum, emulator: Emulator, path: Path) -> dict[str, Any]:
     if path.exists():
         found: dict[str, Any] = json.loads(path.read_text())
         return found
-    problem, theta = problem_of(star, emulator)
-
-    def model(arrays: Any, prior: Any) -> None:
-        x = numpyro.sample("x", dist.Uniform(prior.lower, prior.upper).to_event(1))
-        numpyro.factor("likelihood", log_like(problem.static, arrays, x) + prior.log_density(x))
-
+    model = bayne.model(star, emulator)
     with jax.enable_x64(True):
-        kernel = NUTS(model, init_strategy=init_to_value(values={"x": jnp.asarray(theta)}))
+        kernel = NUTS(model, init_strategy=init_to_value(values=model.likelihood.best))
         chain = MCMC(kernel, num_warmup=PLAIN[0], num_samples=PLAIN[1], progress_bar=False)
         start, busy = time.perf_counter(), time.process_time()
-        chain.run(jax.random.key(0), problem.arrays, problem.prior, extra_fields=("num_steps",))
-        draws = np.asarray(chain.get_samples()["x"])
+        chain.run(jax.random.key(0), extra_fields=("num_steps",))
+        samples = chain.get_samples()
+        draws = np.stack([samples[name] for name in model.likelihood.names], axis=-1)
         steps = np.asarray(chain.get_extra_fields()["num_steps"])
     ess = [float(az.ess(column[None])) for column in draws.T]
     told = {

@@ -21,7 +21,7 @@ import matplotlib
 import numpy as np
 
 import bayne
-from bayne.report import report
+from bayne.reports import report
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -21,9 +21,9 @@ from matplotlib import rc_context
 import bayne
 from bayne.inference import Comparison
 from bayne.information.mock import mock_star
-from bayne.report import comparison_page
-from bayne.report.comparison import comparison_figure
-from bayne.report.style import STYLE
+from bayne.reports import comparison_page
+from bayne.reports.comparison import comparison_figure
+from bayne.reports.style import STYLE
 from bayne.training import read_grid
 
 ARMS = ("blue", "green", "red", "infrared")

@@ -32,7 +32,7 @@ from scipy.special import expit
 
 import bayne
 from bayne.emulators.coordinates import absorbance
-from bayne.report.style import GREY, STYLE
+from bayne.reports.style import GREY, STYLE
 from bayne.synthesis.grid_config import read_grid_config
 from bayne.synthesis.grids import Maker
 from bayne.training import Grid, read_grid

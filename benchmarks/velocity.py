@@ -19,7 +19,7 @@ import numpy as np
 import bayne
 from bayne.inference.batch import bound_settings
 from bayne.inference.diagnose import RV_SIGNIFICANCE
-from bayne.inference.fit import meeting, start_of
+from bayne.inference.maximum import overlap, start_of
 from bayne.inference.prepare import prepare
 from bayne.information.mock import mock_star
 from bayne.training.compiling import random_labels
@@ -31,7 +31,7 @@ def significance(spectrum: bayne.Spectrum, emulator: bayne.Emulator) -> tuple[fl
     """Starting velocity (km/s) and its significance."""
     settings = bound_settings("map", {})
     ready, _ = prepare(spectrum, emulator, settings, None)
-    cut = emulator.cut(meeting(ready.spectrum, emulator))
+    cut = emulator.cut(overlap(ready.spectrum, emulator))
     start = start_of(ready.spectrum, cut, ready.pilot, settings, ready.bary)
     return start.velocity, start.significance
 

@@ -99,9 +99,9 @@ def test_telluric_windows_are_in_the_medium_of_the_profile() -> None:
     hermes = load_instrument("hermes")
     assert hermes.telluric == ((7590.0, 7690.0),)
     # 7590 Å in air is 7592.09 Å in vacuum
-    np.testing.assert_array_equal(hermes.behind_air([7591.0, 7593.0, 7650.0, 7693.0]), [False, True, True, False])
+    np.testing.assert_array_equal(hermes.telluric_mask([7591.0, 7593.0, 7650.0, 7693.0]), [False, True, True, False])
     # at 300 km/s they are 7.6 Å away, and nobody knows where a rest frame has left them
     np.testing.assert_array_equal(
-        hermes.behind_air([7584.0, 7585.0, 7699.0, 7700.0], 300.0), [False, True, True, False]
+        hermes.telluric_mask([7584.0, 7585.0, 7699.0, 7700.0], 300.0), [False, True, True, False]
     )
-    assert not load_instrument("apogee").behind_air([15000.0, 16000.0]).any()
+    assert not load_instrument("apogee").telluric_mask([15000.0, 16000.0]).any()

@@ -20,7 +20,7 @@ BASE = (
     "errors",
     "wavelength",
     "files",
-    "lockstep",
+    "batching",
     "precision",
     "cache",
 )
@@ -28,12 +28,12 @@ BASE = (
 #: From the top to the bottom; the packages or modules of one row may import each other.
 ORDER: tuple[tuple[str, ...], ...] = (
     ("__init__", "__main__", "cli"),  # commands are thin shells over the public names
-    ("report",),
+    ("reports",),
     ("catalog",),
     ("amortized",),
     ("inference",),
     ("information",),
-    ("likelihood",),
+    ("likelihoods",),
     ("training",),
     ("synthesis",),
     ("forward",),

@@ -124,7 +124,7 @@ def mock_star(
     **changes: object,
 ) -> Spectrum:
     """Observed-looking spectrum of the emulator itself, in two arms of linear pixels, counts as flux."""
-    from bayne.forward import observe, plan
+    from bayne.forward import plan
 
     rng = np.random.default_rng(seed)
     arms: list[Arm] = []
@@ -139,9 +139,7 @@ def mock_star(
         rest = emulator.network(emulator.params, jnp.asarray(labels))
         zero, one = jnp.asarray(0.0), jnp.asarray(1.0)
         flux = np.asarray(
-            observe(
-                the_plan.static, the_plan.arrays, rest[None], jnp.asarray(velocity), jnp.asarray(vsini), zero, one, one
-            )
+            the_plan.forward.observe(rest[None], jnp.asarray(velocity), jnp.asarray(vsini), zero, one, one)
         )[..., 0].astype(float)
     observed = []
     for a, arm in enumerate(arms):

@@ -30,8 +30,13 @@ _HOMES = {
     "Bounds": "information",
     "cramer_rao": "information",
     "FitResult": "inference",
+    "Sampler": "inference",
+    "Likelihood": "inference",
+    "likelihood": "inference",
+    "SpectrumModel": "inference",
+    "model": "inference",
     "load_result": "inference",
-    "report": "report",
+    "report": "reports",
     "train": "training",
     "finetune": "training",
     "evaluate": "training",
@@ -53,17 +58,22 @@ if TYPE_CHECKING:
     from .errors import ReadError as ReadError
     from .flags import Flag as Flag
     from .inference import FitResult as FitResult
+    from .inference import Likelihood as Likelihood
+    from .inference import Sampler as Sampler
+    from .inference import SpectrumModel as SpectrumModel
     from .inference import compare as compare
     from .inference import fit_batch as fit_batch
     from .inference import fit_star as fit_star
+    from .inference import likelihood as likelihood
     from .inference import load_result as load_result
+    from .inference import model as model
     from .information import Bounds as Bounds
     from .information import cramer_rao as cramer_rao
     from .information.mock import mock as mock
     from .instrument import Instrument as Instrument
     from .instrument import load_instrument as load_instrument
     from .lsf import GaussianLSF as GaussianLSF
-    from .report import report as report
+    from .reports import report as report
     from .spectrum import Arm as Arm
     from .spectrum import Spectrum as Spectrum
     from .surveys import read_spectrum as read_spectrum

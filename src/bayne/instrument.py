@@ -104,7 +104,7 @@ class Instrument:
             box_sigma=self.lsf_box_sigma,
         )
 
-    def behind_air(self, wavelength: ArrayLike, shift: float = 0.0) -> np.ndarray:
+    def telluric_mask(self, wavelength: ArrayLike, shift: float = 0.0) -> np.ndarray:
         """True where vacuum wavelengths (n,) in Å lie in a telluric window, moved by up to `shift` km/s."""
         wider = np.array([1 - shift / C_KMS, 1 + shift / C_KMS])
         return within(wavelength, to_vacuum(np.array(self.telluric).reshape(-1, 2), self.medium) * wider)

@@ -70,7 +70,7 @@ def test_options_reach_the_function(call, toy, monkeypatch, tmp_path):
         "catalogue": "stars.fits", "labels": LABELS[:4], "output": tmp_path / "run", "spectra": "{spectrum_id}.fits",
         "method": "map", "block": 5, "shard": (2, 8), "scheduler": None, "resume": True, "overwrite": False,
         "keep_spectra": True, "reading": {"format": "table", "row": 3}, "instrument": "hermes",
-        "resolution": 28000.0, "snr": [80.0, 90.0],
+        "resolution": 28000.0, "snr": [80.0, 90.0], "sampler": bayne.Sampler(),
         "priors": {"teff": (5000.0, 100.0)}, "fixed": {"mg_fe": 0.0}, "free": ("rv",), "continuum": 6,
         "emulator_error": False, "jitter": False, "robust": False, "debug": True, "seed": 7,
     }  # fmt: skip

@@ -21,7 +21,7 @@ from bayne.catalog import open_store, read_rows
 from bayne.catalog import run as module
 from bayne.catalog import store as store_module
 from bayne.emulators import save_emulator
-from bayne.report import write_catalogue_page
+from bayne.reports import write_catalogue_page
 from catalog.quick import READING, assert_same, kill_often, merged, quick_fit, write_stars
 
 FAILED = int(Flag.FAILED) >> 32

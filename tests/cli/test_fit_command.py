@@ -17,6 +17,9 @@ import bayne.inference
 import bayne.surveys
 from bayne import Flag, load_result
 from bayne.cli.fit import result_files
+from bayne.cli.options import Method
+from bayne.inference import Sampler
+from bayne.inference.methods import SAMPLERS
 from bayne.spectrum import Arm, Spectrum
 from fakes import fake_result
 
@@ -69,7 +72,8 @@ def test_plain_fit_uses_the_defaults(run: Run, calls: Calls, tmp_path: Path) -> 
     assert calls.read == (Path("star.fits"), None)
     assert calls.emulator == ("demo", None)
     assert calls.settings == {
-        "method": "nuts",
+        "method": "fast",
+        "sampler": Sampler(),
         "instrument": None,
         "resolution": None,
         "snr": None,
@@ -92,7 +96,8 @@ def test_plain_fit_uses_the_defaults(run: Run, calls: Calls, tmp_path: Path) -> 
 def test_options_reach_the_functions(run: Run, calls: Calls, tmp_path: Path) -> None:
     words = """--method map --format table --medium air --frame rest --read row=3 --read normalized=true
         --instrument hermes --resolution 28000 --snr 80,90 --free rv,vmac --fix logg=4.4 --fix vmic=1
-        --prior teff=5000,100 --prior rv=-20,0.5 --continuum 6 --no-jitter --no-robust --no-emulator-error --seed 7"""
+        --prior teff=5000,100 --prior rv=-20,0.5 --continuum 6 --no-jitter --no-robust --no-emulator-error --seed 7
+        --draws 100 --chains 2 --warmup 50 --target-accept 0.9 --max-tree-depth 6"""
     result = run("fit", "star.csv", "-e", "net.npz", "--card", "card.json", "-o", tmp_path, *words.split())
     assert result.exit_code == 0, result.output
     assert calls.read == (Path("star.csv"), "table")
@@ -100,6 +105,7 @@ def test_options_reach_the_functions(run: Run, calls: Calls, tmp_path: Path) -> 
     assert calls.emulator == ("net.npz", Path("card.json"))
     assert calls.settings == {
         "method": "map",
+        "sampler": Sampler(draws=100, chains=2, warmup=50, target_accept=0.9, max_tree_depth=6),
         "instrument": "hermes",
         "resolution": 28000.0,
         "snr": [80.0, 90.0],
@@ -112,6 +118,17 @@ def test_options_reach_the_functions(run: Run, calls: Calls, tmp_path: Path) -> 
         "robust": False,
         "seed": 7,
     }
+
+
+def test_the_command_knows_the_methods() -> None:
+    assert set(Method) == {*SAMPLERS, "map"}
+
+
+def test_settings_that_cannot_be_are_refused(run: Run, calls: Calls, tmp_path: Path) -> None:
+    result = run("fit", "star.fits", "-e", "demo", "-o", tmp_path, "--draws", "0")
+    assert result.exit_code == 1
+    assert "draws = 0; give a whole number of at least 1" in result.stderr
+    assert calls.fits == 0
 
 
 def test_none_means_none(run: Run, calls: Calls, tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ def test_training_starts_near_the_mean_spectrum() -> None:
     made = jax.jit(network.initial, static_argnums=(1, 2, 3))(jax.random.key(0), LABELS, 50, 1)
     wavelength = 5000 * np.exp(np.arange(50) * 1e-5)
     ends = {"x_min": LOWER - 3, "x_max": UPPER + 1, "mean": np.full(50, -2.0)}
-    params = network.dress({**ends, **{k: np.asarray(v) for k, v in made.items()}}, LABELS, wavelength)
+    params = network.add_derived({**ends, **{k: np.asarray(v) for k, v in made.items()}}, LABELS, wavelength)
     raw = jax.jit(network.body)(params, jnp.zeros(6), jnp.arange(50))
     assert 0.001 < float(np.std(raw)) < 0.2
     # variance 1 / fan-in everywhere else (He et al. 2015)

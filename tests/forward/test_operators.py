@@ -8,7 +8,7 @@ from scipy.integrate import trapezoid
 from scipy.special import erf
 
 from bayne.errors import BayneError
-from bayne.forward import TooSharp, observe, plan
+from bayne.forward import TooSharp, plan
 from bayne.forward.operators import limb_darkening
 from bayne.lsf import FWHM_PER_SIGMA, BandedLSF, GaussianLSF
 from bayne.spectrum import Spectrum, make_arm
@@ -39,7 +39,7 @@ def observed(wave, lsf, em=None, velocity=0.0, at=None, vsini=0.0, vmac=0.0, sca
     with jax.enable_x64(True):
         p = plan(Spectrum((arm,)), em, velocity, max_vsini=vsini, max_vmac=vmac, max_scale=max_scale)
         args = (jnp.asarray(x) for x in (velocity if at is None else at, vsini, vmac, scale, box))
-        flux = np.asarray(observe(p.static, p.arrays, jnp.asarray(em.params["flux"])[None], *args))[0, :, 0]
+        flux = np.asarray(p.forward.observe(jnp.asarray(em.params["flux"])[None], *args))[0, :, 0]
     return flux[p.used[0]], wave[p.used[0]]
 
 
@@ -240,7 +240,7 @@ def test_gradients_agree_with_finite_differences():
         p = plan(Spectrum((arm,)), em, 10.0, max_vsini=30.0, max_vmac=10.0, max_scale=1.5)
 
         def f(x):
-            return observe(p.static, p.arrays, jnp.asarray(em.params["flux"])[None], *x)[0, :, 0] * p.used[0]
+            return p.forward.observe(jnp.asarray(em.params["flux"])[None], *x)[0, :, 0] * p.used[0]
 
         x = jnp.asarray([12.0, 9.0, 4.0, 1.1, 0.8])
         jacobian = np.asarray(jax.jacfwd(f)(x))
@@ -263,10 +263,10 @@ def test_independent_errors_of_the_emulator_count_as_what_they_do_to_a_line(step
     with jax.enable_x64(True):
         p = plan(Spectrum((arm,)), emulator(), 0.0)
         at = [jnp.asarray(x) for x in (0.0, 0.0, 0.0, 1.0, 1.0)]
-        seen = np.asarray(observe(p.static, p.arrays, jnp.asarray(noise), *at))[0]
+        seen = np.asarray(p.forward.observe(jnp.asarray(noise), *at))[0]
     template = np.where(p.used[0], np.exp(-0.5 * (km(wave) / 60.0) ** 2), 0.0)
     scatter = np.std(template @ seen / np.sum(template**2))
-    variance = float(np.median(p.arrays["independent"][0][p.used[0]]))
+    variance = float(np.median(p.forward.independent[0][p.used[0]]))
     told = np.sqrt(variance / np.sum(template**2))
     assert 0.9 < told / scatter < 1.3
     if resolution == 47_000:

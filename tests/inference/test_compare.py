@@ -7,7 +7,7 @@ import pytest
 
 import bayne
 from bayne import BayneError
-from bayne.report import comparison_page
+from bayne.reports import comparison_page
 from toy import LABELS, LOWER, UPPER, card
 
 STARS = 6

@@ -16,7 +16,7 @@ def judged(lithium):
     draws = np.stack([np.full(lithium.size, 4000.0), np.full(lithium.size, -3.0), lithium], axis=-1)
     prior = SimpleNamespace(lower=np.array([4000.0, -3.0, -1.0]), upper=np.array([7000.0, 0.5, 2.5]))
     verdict = Verdict()
-    judge_limits(verdict, SimpleNamespace(prior=prior, static=SimpleNamespace(names=LABELS)), LABELS, draws[None])
+    judge_limits(verdict, SimpleNamespace(prior=prior, model=SimpleNamespace(names=LABELS)), LABELS, draws[None])
     return verdict
 
 
@@ -45,7 +45,7 @@ def edges(name, value, lower, upper):
     emulator = SimpleNamespace(label_names=(name,), lower=np.array([lower]), upper=np.array([upper]))
     prior = SimpleNamespace(walls=(np.zeros((0, 1)), np.zeros(0)))
     verdict = Verdict()
-    problem = SimpleNamespace(static=SimpleNamespace(names=(name,)), prior=prior)
+    problem = SimpleNamespace(model=SimpleNamespace(names=(name,)), prior=prior)
     judge_edges(verdict, problem, emulator, np.array([value]), np.array([0.01]))
     return verdict.flags
 

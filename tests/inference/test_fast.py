@@ -8,8 +8,8 @@ from scipy.integrate import quad
 
 import bayne
 from bayne import Flag
-from bayne.inference import copula, fast
-from bayne.likelihood import Prior
+from bayne.inference import Sampler, fast
+from densities import about, model_of, moments, uniform
 
 LOWER, UPPER = np.array([-5.0, -5.0, -2.0, 0.0]), np.array([5.0, 0.3, 1.0, 1.0])
 DEPTH, NOISE, BEND = 0.06, 0.03, 0.1
@@ -18,21 +18,11 @@ COVARIANCE = np.array([[1.0, 0.9], [0.9, 1.0]])
 
 
 def residuals(x):
-    """Two correlated parameters, the first bent by the second, which is cut at 0.3; a line of two sigma."""
+    """Two correlated parameters, the first bent by the second, which is cut at 0.3; a line of two sigma; the last of
+    the four parameters changes nothing."""
     bent = jnp.stack([x[0] - BEND * x[1] ** 2, x[1]])
     line = (10 ** x[2] - DEPTH) / NOISE
     return jnp.append(jnp.linalg.solve(jnp.linalg.cholesky(COVARIANCE), bent), line)
-
-
-def log_density(x):
-    """The last of the four parameters changes nothing."""
-    return -0.5 * jnp.sum(residuals(x) ** 2)
-
-
-def moments(density, low, high):
-    total = quad(density, low, high)[0]
-    mean = quad(lambda x: x * density(x), low, high)[0] / total
-    return mean, np.sqrt(quad(lambda x: (x - mean) ** 2 * density(x), low, high)[0] / total)
 
 
 @pytest.fixture(scope="module")
@@ -49,46 +39,35 @@ def exact():
 
 
 @pytest.fixture
-def sample(monkeypatch):
-    """`importance` of the density above, from about the maximum or from elsewhere."""
-
-    def evaluate(static, arrays, prior, plane, x):
-        like = jax.vmap(log_density)(x)
-        return like, like, jax.vmap(residuals)(x)
-
-    monkeypatch.setattr(fast, "_evaluate", evaluate)
-    monkeypatch.setattr(fast, "plane_at", lambda static, arrays, x: None)
-    monkeypatch.setattr(copula, "log_likes", lambda static, arrays, x: (jax.vmap(log_density)(x), None))
-    jax.clear_caches()  # compiled functions hold the real one
+def sample():
+    """`fast` on the density above, from about the maximum or from elsewhere."""
 
     def call(theta=(0.0, 0.0, PEAK, 0.5)):
         with jax.enable_x64(True):
-            zero = jnp.zeros(4)
-            prior = Prior(jnp.asarray(LOWER), jnp.asarray(UPPER), zero, zero, {}, (jnp.zeros((0, 4)), jnp.zeros(0)))
             covariance = np.diag([1, 1, (NOISE / DEPTH / np.log(10)) ** 2, 1 / 12])
             covariance[:2, :2] = COVARIANCE
-            return fast.importance(None, {}, prior, np.array(theta), covariance, jax.random.key(3))
+            model, prior = model_of(residuals, 4), uniform(LOWER, UPPER)
+            return fast.fast(jax.random.key(3), model, prior, about(theta, covariance), Sampler())
 
-    yield call
-    jax.clear_caches()
+    return call
 
 
 def errors(answer, exact):
     """Largest error of means in standard deviations, and of standard deviations as a fraction."""
-    draws = answer.draws.values.reshape(-1, 4)
+    draws = answer.values.reshape(-1, 4)
     mean, std = exact.T
     return np.max(np.abs(draws.mean(0) - mean) / std), np.max(np.abs(draws.std(0) / std - 1))
 
 
 def test_means_and_errors_are_those_of_exact_integrals(sample, exact):
     answer = sample()
-    assert answer.reliable
-    assert answer.ess > 700
+    assert fast.is_reliable(answer)
+    assert answer.numbers["ess_weights"] > 700
     off, wide = errors(answer, exact)
     # the standard error of a mean of 1000 draws is 0.03 sigma, that of a standard deviation 2%
     assert off < 0.1
     assert wide < 0.07
-    assert np.all((answer.draws.values >= LOWER) & (answer.draws.values <= UPPER))
+    assert np.all((answer.values >= LOWER) & (answer.values <= UPPER))
 
 
 def test_draws_of_the_copula_without_weights_are_caught(sample, exact, monkeypatch):
@@ -111,7 +90,7 @@ def test_a_draw_far_out_spoils_nothing(sample, exact, monkeypatch):
     usual = fast.Proposal.draws
     monkeypatch.setattr(fast.Proposal, "draws", lambda self, *of: usual(self, *of).at[0].set(9.0))
     answer = sample()
-    assert answer.reliable
+    assert fast.is_reliable(answer)
     off, wide = errors(answer, exact)
     assert off < 0.1
     assert wide < 0.07
@@ -126,26 +105,26 @@ def test_a_surrogate_of_another_star_is_not_reliable(sample, monkeypatch):
 
     monkeypatch.setattr(fast, "learn", wrong)
     monkeypatch.setattr(fast, "ROUNDS", 2)
-    assert not sample().reliable
+    assert not fast.is_reliable(sample())
 
 
 def test_a_population_that_was_not_reached_is_not_reliable(sample, monkeypatch):
     """However good the surrogate is: its posterior must have been sampled."""
     real = fast.population
     monkeypatch.setattr(fast, "population", lambda *given: (*real(*given)[:2], 0.0))
-    assert not sample().reliable
+    assert not fast.is_reliable(sample())
 
 
 def test_rounds_that_are_too_few_each_count_together(sample, exact, monkeypatch):
     monkeypatch.setattr(fast, "COUNT", 300)
     answer = sample()
-    assert answer.reliable
-    assert answer.ess > fast.ESS_MIN > 300
+    assert fast.is_reliable(answer)
+    assert answer.numbers["ess_weights"] > fast.ESS_MIN > 300
     off, wide = errors(answer, exact)
     assert off < 0.15
     assert wide < 0.12
     monkeypatch.setattr(fast, "ROUNDS", 2)
-    assert not sample().reliable
+    assert not fast.is_reliable(sample())
 
 
 def test_one_draw_far_out_does_not_make_a_copula(sample, exact, monkeypatch):
@@ -163,7 +142,7 @@ def test_one_draw_far_out_does_not_make_a_copula(sample, exact, monkeypatch):
     smoothed = fast.smoothed  # the weights of the surrogate's first draws are taken for good ones
     monkeypatch.setattr(fast, "smoothed", lambda w: (smoothed(w)[0], 0.0, 500.0) if calls == [0] else smoothed(w))
     answer = sample()
-    assert answer.reliable
+    assert fast.is_reliable(answer)
     assert errors(answer, exact)[0] < 0.1
 
 
@@ -175,7 +154,7 @@ def test_draws_whose_density_is_not_finite_count_for_nothing(sample, exact, monk
 
     monkeypatch.setattr(fast, "_evaluate", sometimes)
     answer = sample()
-    assert np.all(np.isfinite(answer.draws.stats["lp"]))
+    assert np.all(np.isfinite(answer.stats["lp"]))
     assert errors(answer, exact)[0] < 0.1
 
 
@@ -183,7 +162,7 @@ def test_where_no_density_is_finite_nothing_is_reliable(sample, monkeypatch):
     right = fast._evaluate
     nothing = lambda *args: tuple(v * jnp.nan for v in right(*args))  # noqa: E731
     monkeypatch.setattr(fast, "_evaluate", nothing)
-    assert not sample().reliable
+    assert not fast.is_reliable(sample())
 
 
 @pytest.mark.parametrize("method", ["fast", "hmc"])

@@ -9,9 +9,8 @@ import pytest
 
 import bayne
 from bayne import BayneError, Flag
-from bayne.inference import sample
-from bayne.inference.sample import chains
-from bayne.likelihood import build, log_like
+from bayne.inference import Sampler, methods
+from bayne.likelihoods import build
 from bayne.wavelength import C_KMS
 from toy import erring_emulator
 
@@ -171,7 +170,7 @@ def test_start_is_no_prior(star, fit, maximum):
 
 def test_search_begins_at_the_start(star, fit, truth, monkeypatch):
     for steps in ("FIRST_STEPS", "LAST_STEPS"):
-        monkeypatch.setattr("bayne.inference.fit." + steps, 0)
+        monkeypatch.setattr("bayne.inference.maximum." + steps, 0)
     given = {name: truth[name] for name in LABELS}
     told, untold = fit(star, start=given), fit(star)
     for name, value in given.items():
@@ -206,8 +205,8 @@ def test_broadening_that_the_network_contains_is_not_applied_again(star, emulato
         star, own, velocity=0.0, bary=0.0, free=("rv",), fixed={"vmac": 0.1}, priors={}, order=None,
         pilot=[np.ones(arm.flux.size) for arm in star.arms], with_jitter=False,
     )  # fmt: skip
-    assert not problem.static.forward.macro
-    assert problem.arrays["fixed_vmac"] == 0
+    assert not problem.model.forward.macro
+    assert problem.model.fixed["vmac"] == 0
     absorbing = replace(emulator, card=replace(emulator.card, absorbs=("vsini",)))
     with pytest.raises(BayneError, match="vsini: the network's labels contain it"):
         bayne.fit_star(star, absorbing, fixed={"vsini": 10.0})
@@ -228,21 +227,21 @@ def test_table_of_the_sampler_is_that_of_the_star(jitter, star, monkeypatch):
     """The likelihood of the draws, from the table, is nearly the one summed over all pixels."""
     given = []
 
-    def spy(static, arrays, *rest):
-        given.extend((static, arrays))
-        return chains(static, arrays, *rest)
+    def spy(key, model, *rest):
+        given.append(model)
+        return nuts(key, model, *rest)
 
-    monkeypatch.setattr("bayne.inference.fit.chains", spy)
-    monkeypatch.setattr(sample, "WARMUP", 10)
-    monkeypatch.setattr(sample, "DRAWS", 20)
-    result = bayne.fit_star(star, erring_emulator(), jitter=jitter, robust=not jitter)
+    nuts = methods.SAMPLERS["nuts"]
+    monkeypatch.setitem(methods.SAMPLERS, "nuts", spy)
+    short = Sampler(warmup=10, draws=20)
+    result = bayne.fit_star(star, erring_emulator(), method="nuts", sampler=short, jitter=jitter, robust=not jitter)
     draws = np.stack([result.draws(name).ravel() for name in result.names], axis=-1)
     told = np.asarray(result.idata.sample_stats["log_likelihood_total"]).ravel()
     with jax.enable_x64(True):
-        static, arrays = given
-        assert "error_basis" in arrays
-        whole = {name: value for name, value in arrays.items() if name != "gram_series"}
-        exact = np.asarray(jax.lax.map(lambda x: log_like(static, whole, x), draws))
+        (model,) = given
+        assert model.pixels.error is not None
+        whole = replace(model, table=None)
+        exact = np.asarray(jax.lax.map(whole.log_like, draws))
     assert np.std(exact) > 1
     assert np.max(np.abs(told - exact)) < 0.1
 

@@ -11,7 +11,7 @@ from bayne.inference import population as module
 from bayne.inference.copula import Marginals
 from bayne.inference.population import Proposal, population
 from bayne.inference.surrogate import learn
-from bayne.likelihood import Prior
+from densities import uniform
 
 LOWER, UPPER = np.array([-1.0, -2.0, 0.0, -5.0]), np.array([3.0, 2.0, 1.0, 5.0])
 RIDGE, LEAN, FOLLOWS = 6.0, 0.5, 0.9
@@ -53,7 +53,7 @@ def draws():
             values = (edges, cumulative, np.log(mass / np.diff(edges)), np.eye(4))
             marginals = Marginals(*(jnp.asarray(v) for v in values))
             zero = jnp.zeros(4)
-            prior = Prior(jnp.asarray(LOWER), jnp.asarray(UPPER), zero, zero, {}, (jnp.zeros((0, 4)), jnp.zeros(0)))
+            prior = uniform(LOWER, UPPER)
             proposal = Proposal(zero, jnp.eye(4))
             x, _, worth = population(surrogate(), marginals, prior, proposal, count, np.random.default_rng(seed))
         return np.asarray(x), worth

@@ -5,9 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from bayne.inference.surrogate import learn, plane_at
-from bayne.information import fisher_matrix
-from bayne.likelihood import build, jacobian
-from bayne.likelihood.continuum import pilot
+from bayne.likelihoods import build
+from bayne.likelihoods.continuum import pilot
 from toy import mock_star, toy_emulator
 
 STAR = np.array([5500.0, 4.2, -0.2, 0.1, 12.0, 15.0, 0.0])
@@ -44,10 +43,10 @@ def test_axes_whiten_the_tangent_plane():
             star, toy_emulator(), velocity=12.0, bary=0.0, free=("rv", "vsini"), fixed={}, priors={}, order=2,
             pilot=[pilot(arm, arm.good, 2) for arm in star.arms], with_jitter=True,
         )  # fmt: skip
-        x = jnp.asarray(np.pad(STAR, (0, len(problem.static.names) - STAR.size)))
-        plane = plane_at(problem.static, problem.arrays, x)
-        derivatives = jacobian(problem.static, problem.arrays, x)[1]
+        x = jnp.asarray(np.pad(STAR, (0, len(problem.model.names) - STAR.size)))
+        plane = plane_at(problem.model, x)
+        derivatives = problem.model.jacobian(x)[1]
         slope = np.asarray(plane.axes @ derivatives.reshape(-1, derivatives.shape[-1]))
-        fisher = np.asarray(fisher_matrix(problem.static, problem.arrays, x))[:6, :6]
+        fisher = np.asarray(problem.model.fisher(x))[:6, :6]
     size = np.sqrt(np.diag(fisher))
     np.testing.assert_allclose((slope.T @ slope) / np.outer(size, size), fisher / np.outer(size, size), atol=1e-6)

@@ -7,7 +7,7 @@ import pytest
 
 import bayne
 from bayne import Flag
-from bayne.inference import fit as fitting
+from bayne.inference import maximum
 
 
 def taught(emulator, kelvin):
@@ -44,7 +44,7 @@ def test_the_teacher_is_followed(star, emulator):
 
 def test_the_shift_is_the_one_that_is_there(star, emulator, monkeypatch):
     """If it is not: differing in temperature alone, by ΔT, its squared shifts in sigma sum to ΔT² (C⁻¹)_TT."""
-    monkeypatch.setattr(fitting, "CORRECTIONS", 0)
+    monkeypatch.setattr(maximum, "CORRECTIONS", 0)
     kelvin = 40.0
     result = fitted(star, taught(emulator, kelvin))
     n = len(result.names)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import bayne
-from bayne.likelihood import cut_to_windows
+from bayne.likelihoods import cut_to_windows
 from bayne.lsf import BandedLSF, GaussianLSF
 from bayne.spectrum import Arm, Spectrum
 from toy import mock_star, toy_emulator

@@ -12,7 +12,6 @@ from astropy.table import Table
 import bayne
 from bayne import BayneError
 from bayne.information import expect
-from bayne.likelihood import predict
 from toy import erring_emulator, mock_star, toy_emulator, toy_instrument
 
 STAR = {"teff": 5500.0, "logg": 4.2, "fe_h": -0.2, "mg_fe": 0.1}
@@ -39,22 +38,22 @@ def test_bounds_are_those_of_a_dense_matrix(emulator, correlation):
     options = {"correlation": correlation, "windows": [(4990.0, 5010.0), (5011.0, 5200.0)]}
     with jax.enable_x64(True):
         problem, theta = expect(emulator, TOY, 100.0, **options).at(STAR)
-        arrays = {k: np.asarray(v) for k, v in problem.arrays.items() if k != "params"}
-        model = np.asarray(predict(problem.static, problem.arrays, theta))
+        pixels = jax.tree.map(np.asarray, problem.model.pixels)
+        model = np.asarray(problem.model.predict(theta))
         gradients = []
         for i, h in enumerate([60.0, 0.06, 0.06, 0.06, 1.0, 1.0]):
             e = jnp.zeros(theta.size).at[i].set(h)
-            f = [np.asarray(predict(problem.static, problem.arrays, theta + k * e)) for k in (-3, -2, -1, 1, 2, 3)]
+            f = [np.asarray(problem.model.predict(theta + k * e)) for k in (-3, -2, -1, 1, 2, 3)]
             gradients.append((45 * (f[3] - f[2]) - 9 * (f[4] - f[1]) + (f[5] - f[0])).ravel() / (60 * h))
-    keep, (arms, n) = arrays["used"].ravel(), arrays["used"].shape
-    noise = np.sqrt(arrays["noise"] + arrays["error_variance"]).ravel()
+    keep, (arms, n) = pixels.used.ravel(), pixels.used.shape
+    noise = np.sqrt(pixels.variance + pixels.error.variance).ravel()
     apart = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
     sigma = np.outer(noise, noise) * np.kron(np.eye(arms), correlation**apart)
     for a in range(2):
-        column = np.zeros((2, *arrays["basis"].shape[1:]))
-        column[a] = model[a][:, None] * arrays["basis"][a] * arrays["spread"][a]
+        column = np.zeros((2, *pixels.basis.shape[1:]))
+        column[a] = model[a][:, None] * pixels.basis[a] * pixels.spread[a]
         sigma += column.reshape(keep.size, -1) @ column.reshape(keep.size, -1).T
-    errors = arrays["error_basis"].reshape(keep.size, -1)
+    errors = pixels.error.basis.reshape(keep.size, -1)
     sigma = (sigma + errors @ errors.T)[np.ix_(keep, keep)]
     g = np.stack(gradients)[:, keep]
     exact = np.sqrt(np.diag(np.linalg.inv(g @ np.linalg.solve(sigma, g.T))))
@@ -87,7 +86,10 @@ def test_nuts_is_as_wide_as_the_bound(emulator):
     """
     values = np.array(list(STAR.values()))
     star = mock_star(emulator, values, snr=500.0, vsini=5.0)
-    results = [bayne.fit_star(star, emulator, jitter=False, robust=False, continuum=2, seed=seed) for seed in range(4)]
+    results = [
+        bayne.fit_star(star, emulator, method="nuts", jitter=False, robust=False, continuum=2, seed=seed)
+        for seed in range(4)
+    ]
     assert all(np.nanmin(result.table["ess_bulk"]) > 2000 for result in results)
     found = np.array([np.std([result.draws(name) for result in results]) for name in STAR])
     at = dict(zip(results[0].names, results[0].map, strict=True))
@@ -174,7 +176,7 @@ def test_gradients_are_those_of_the_spectrum(emulator):
     assert [(w.size, s.shape) for w, s in zip(waves, slopes, strict=True)] == [(w.size, (5, w.size)) for w in waves]
     problem, theta = exposure.at(STAR)
     with jax.enable_x64(True):
-        warm, cool = (predict(problem.static, problem.arrays, theta.at[0].add(d)) for d in (10.0, -10.0))
+        warm, cool = (problem.model.predict(theta.at[0].add(d)) for d in (10.0, -10.0))
     change = np.asarray(warm - cool)[0, : waves[0].size] / 20
     np.testing.assert_allclose(slopes[0][0], change, atol=0.01 * np.abs(change).max())
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from bayne.emulators import ErrorModel
-from bayne.information import bounds, expand, fisher_matrix
-from bayne.likelihood import build, log_like, predict, with_emulator_error
-from bayne.likelihood.continuum import pilot
+from bayne.information import bounds
+from bayne.likelihoods import build, with_emulator_error
+from bayne.likelihoods.continuum import pilot
 from toy import mock_star, toy_emulator
 
 
@@ -29,15 +29,15 @@ def case(request):
         )  # fmt: skip
         theta = jnp.asarray([5500.0, 4.2, -0.2, 0.1, 12.0, 10.0, 0.3, 0.8])
         problem = with_emulator_error(problem, emulator, theta)
-        fisher = np.asarray(fisher_matrix(problem.static, problem.arrays, theta))
+        fisher = np.asarray(problem.model.fisher(theta))
     return problem, theta, fisher
 
 
 def test_the_expansion_has_the_value_and_the_gradient_of_the_likelihood(case):
     problem, theta, fisher = case
     with jax.enable_x64(True):
-        value, gradient, matrix = expand(problem.static, problem.arrays, theta)
-        exact, slope = jax.value_and_grad(log_like, argnums=2)(problem.static, problem.arrays, theta)
+        value, gradient, matrix = problem.model.expand(theta)
+        exact, slope = jax.value_and_grad(problem.model.log_like)(theta)
     np.testing.assert_allclose(value, exact, rtol=1e-6)
     # in units of what moves the likelihood by one: the network is float32
     unit = np.sqrt(np.diag(fisher))
@@ -46,32 +46,32 @@ def test_the_expansion_has_the_value_and_the_gradient_of_the_likelihood(case):
 
 
 def dense_covariance(problem, model, extra):
-    arrays = {k: np.asarray(v) for k, v in problem.arrays.items() if k != "params"}
-    a, n, _ = arrays["basis"].shape
-    variance = arrays["noise"] + extra[:, None] + arrays.get("error_variance", 0.0)
+    pixels = jax.tree.map(np.asarray, problem.model.pixels)
+    a, n, _ = pixels.basis.shape
+    variance = pixels.variance + extra[:, None] + (0.0 if pixels.error is None else pixels.error.variance)
     sigma = np.diag(variance.ravel())
     for i in range(a):
-        block = model[i][:, None] * arrays["basis"][i] * arrays["spread"][i]
+        block = model[i][:, None] * pixels.basis[i] * pixels.spread[i]
         sigma[i * n : (i + 1) * n, i * n : (i + 1) * n] += block @ block.T
-    if "error_basis" in arrays:
-        e = arrays["error_basis"].reshape(a * n, -1)
+    if pixels.error is not None:
+        e = pixels.error.basis.reshape(a * n, -1)
         sigma += e @ e.T
-    keep = arrays["used"].ravel()
+    keep = pixels.used.ravel()
     return sigma[np.ix_(keep, keep)], keep
 
 
 def test_fisher_matrix_is_the_dense_one(case):
     problem, theta, fisher = case
-    m = problem.static.n_mean
-    photon = np.asarray(problem.arrays["photon"])
+    m = problem.model.n_mean
+    photon = np.asarray(problem.model.photon)
     extra = photon * np.expm1(np.asarray(theta[m:]))
     with jax.enable_x64(True):
-        model = np.asarray(predict(problem.static, problem.arrays, theta))
+        model = np.asarray(problem.model.predict(theta))
         steps = [20.0, 0.02, 0.02, 0.02, 0.5, 0.5]
         gradients = []
         for i, h in enumerate(steps):
             e = jnp.zeros(theta.size).at[i].set(h)
-            f = [np.asarray(predict(problem.static, problem.arrays, theta + k * e)) for k in (-2, -1, 1, 2)]
+            f = [np.asarray(problem.model.predict(theta + k * e)) for k in (-2, -1, 1, 2)]
             gradients.append((8 * (f[2] - f[1]) - (f[3] - f[0])).ravel() / (12 * h))
     sigma, keep = dense_covariance(problem, model, extra)
     inverse = np.linalg.inv(sigma)

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom
 
 import bayne
-from bayne.inference import sample
+from bayne.inference import Sampler
 from toy import LABELS, LOWER, UPPER, mock_star, toy_emulator
 
 STARS = 200
@@ -43,26 +43,16 @@ def stars(request):
     emulator = toy_emulator(SPAN)
     rng = np.random.default_rng(20)
     out = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sample, "WARMUP", 100)
-        patch.setattr(sample, "DRAWS", 100)
-        if request.param != "fast":  # two chains have the hundred effective draws that are used
-            patch.setattr(sample, "CHAINS", 2)
-        for i in range(STARS):
-            labels, rv = rng.uniform(LOWER, UPPER), rng.normal(0, 3)
-            star = mock_star(emulator, labels, velocity=rv, snr=40, seed=i, span=SPAN)
-            result = bayne.fit_star(
-                star,
-                emulator,
-                method=request.param,
-                free=("rv",),
-                priors={"rv": (0, 3)},
-                continuum=2,
-                jitter=False,
-                robust=False,
-                seed=i,
-            )
-            out.append((np.array([*labels, rv]), thinned(result)))
+    # two chains have the hundred effective draws that are used
+    sampler = Sampler(draws=100, warmup=100, chains=4 if request.param == "fast" else 2)
+    for i in range(STARS):
+        labels, rv = rng.uniform(LOWER, UPPER), rng.normal(0, 3)
+        star = mock_star(emulator, labels, velocity=rv, snr=40, seed=i, span=SPAN)
+        result = bayne.fit_star(
+            star, emulator, method=request.param, free=("rv",), priors={"rv": (0, 3)}, continuum=2, jitter=False,
+            robust=False, sampler=sampler, seed=i,
+        )  # fmt: skip
+        out.append((np.array([*labels, rv]), thinned(result)))
     return out
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bayne import Spectrum, read_spectrum
-from bayne.likelihood.continuum import estimated_ivar
+from bayne.likelihoods.continuum import estimated_ivar
 from bayne.spectrum import Arm
 from bayne.wavelength import C_KMS, air_to_vacuum
 

@@ -10,7 +10,7 @@ import pytest
 import bayne
 from bayne import BayneError, save_emulator
 from bayne.cache import cache_folder
-from bayne.forward import observe, plan
+from bayne.forward import plan
 from bayne.instrument import Instrument, InstrumentArm
 from bayne.lsf import GaussianLSF
 from bayne.spectrum import Spectrum, make_arm
@@ -119,7 +119,7 @@ def test_a_sharp_teacher_becomes_as_sharp_as_the_instrument_needs(labels):
     def seen(emulator):
         made = plan(star, emulator, 20.0)
         at = (jnp.asarray(v) for v in (20.0, 0.0, 0.0, 1.0, 1.0))
-        return np.asarray(observe(made.static, made.arrays, jnp.asarray(emulator.evaluate(labels)), *at))[0], made.used
+        return np.asarray(made.forward.observe(jnp.asarray(emulator.evaluate(labels)), *at))[0], made.used
 
     with jax.enable_x64(True):
         (one, used), (other, same) = seen(sharp), seen(compiled)

@@ -15,7 +15,7 @@ import numpy as np
 from ..emulators import Emulator
 from ..errors import BayneError, ReadError
 from ..inference.prepare import Settings
-from ..likelihood import described
+from ..likelihoods import described
 from .catalogue import Catalogue
 from .columns import Layout
 
@@ -42,6 +42,7 @@ def manifest(
     layout = Layout.of(emulator, settings)
     configuration = {name: value for name, value in vars(settings).items() if name not in ("mask", "seed")}
     configuration["priors"] = {label: described(prior) for label, prior in settings.priors.items()}
+    configuration["sampler"] = asdict(settings.sampler)
     content = {
         "format": FORMAT,
         "number": len(catalogue),

@@ -22,7 +22,7 @@ from ..inference import FitResult
 from ..inference.batch import attempt, bound_settings
 from ..inference.fit import fit, together
 from ..inference.prepare import Settings, check_arguments
-from ..inference.teacher import affordable
+from ..inference.teacher import distilled_if_costly
 from ..spectrum import Spectrum
 from ..surveys import read_spectrum
 from .catalogue import Entry, read_catalogue
@@ -201,7 +201,7 @@ class Work:
     def _network(self, instrument: str) -> Emulator:
         """The emulator, or what is distilled from it for an instrument."""
         if instrument not in self.distilled:
-            self.distilled[instrument] = affordable(self.emulator, self.settings, instrument)
+            self.distilled[instrument] = distilled_if_costly(self.emulator, self.settings, instrument)
         return self.distilled[instrument]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import warnings
 from enum import StrEnum
@@ -13,12 +12,10 @@ import typer
 from typer.core import TyperGroup
 
 from ..cache import cache_folder
-from ..errors import BayneError, did_you_mean
+from ..errors import BayneError
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from ..spectrum import Spectrum
 
 #: Exit code of a command that finished, but whose star carries a BAD flag.
 STAR_FAILED = 3
@@ -47,21 +44,6 @@ class LogLevel(StrEnum):
     error = "error"
 
 
-class Medium(StrEnum):
-    """Medium of wavelengths."""
-
-    vacuum = "vacuum"
-    air = "air"
-
-
-class Frame(StrEnum):
-    """Frame of wavelengths."""
-
-    observed = "observed"
-    barycentric = "barycentric"
-    rest = "rest"
-
-
 Seed = Annotated[int, typer.Option(help="Root of the random numbers.")]
 RootSeed = Annotated[
     int | None, typer.Option("--seed", help="Root of the random numbers. [default: the configuration's, else 0]")
@@ -70,19 +52,6 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that
 Level = Annotated[
     LogLevel | None,
     typer.Option("--log-level", help="What is told on stderr. [default: info on a terminal, else warning]"),
-]
-Format = Annotated[str | None, typer.Option("--format", help="File format; recognised where left out.")]
-MediumOption = Annotated[Medium | None, typer.Option("--medium", help="For files that do not state it.")]
-FrameOption = Annotated[Frame | None, typer.Option("--frame", help="For files that do not state it.")]
-ReadOptions = Annotated[
-    list[str],
-    typer.Option(
-        "--read",
-        metavar="OPTION=VALUE",
-        help="Other option of the format, such as row=3 or visit=1; repeatable. 'bayne info' lists them.",
-        default_factory=list,
-        show_default=False,
-    ),
 ]
 
 
@@ -127,31 +96,6 @@ def refuse_existing(paths: list[Path], overwrite: bool) -> None:
     there = [str(path) for path in paths if path.exists()]
     if there and not overwrite:
         raise FileExistsError(f"{', '.join(there)}: exists already; --overwrite replaces it")
-
-
-def read(path: Path, format: str | None, medium: Medium | None, frame: Frame | None, options: list[str]) -> Spectrum:
-    """Call `bayne.read_spectrum` with the options of the command line."""
-    from ..surveys import read_spectrum
-
-    return read_spectrum(path, **reading(format, medium, frame, options))
-
-
-def reading(format: str | None, medium: Medium | None, frame: Frame | None, options: list[str]) -> dict[str, Any]:
-    """Arguments of `bayne.read_spectrum` besides the path."""
-    from ..surveys import read_spectrum
-
-    known = list(inspect.signature(read_spectrum).parameters)[2:]
-    given: dict[str, Any] = {} if format is None else {"format": format}
-    for text in options:
-        name, value = split(text, "--read", "row=3")
-        if name not in known:
-            raise typer.BadParameter(f"no reading option {name!r}. {did_you_mean(name, known)}", param_hint="--read")
-        given[name] = {"true": True, "false": False}.get(value, int(value) if value.isdigit() else value)
-    if medium is not None:
-        given["medium"] = medium.value
-    if frame is not None:
-        given["frame"] = frame.value
-    return given
 
 
 def split(text: str, option: str, example: str) -> tuple[str, str]:

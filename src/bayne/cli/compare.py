@@ -7,27 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import (
-    STAR_FAILED,
-    Format,
-    FrameOption,
-    Level,
-    MediumOption,
-    Overwrite,
-    ReadOptions,
-    Seed,
-    console,
-    read,
-    refuse_existing,
-    set_up,
-)
-from .fit import InstrumentOption, Method, Resolution
+from .common import STAR_FAILED, Level, Overwrite, Seed, console, refuse_existing, set_up
+from .options import InstrumentOptions, ReadOptions, SamplerOptions, grouped
 
 if TYPE_CHECKING:
     from astropy.table import Column, Table
     from rich.console import Console
 
 
+@grouped
 def compare(
     spectra: Annotated[list[Path], typer.Argument(help="Files of a known format.", show_default=False)],
     *,
@@ -48,13 +36,9 @@ def compare(
         Path | None,
         typer.Option(help="Table with one row per spectrum and a column per known label.", show_default=False),
     ] = None,
-    method: Annotated[Method, typer.Option(help="How to get the posteriors.")] = Method.fast,
-    instrument: InstrumentOption = None,
-    resolution: Resolution = None,
-    format: Format = None,
-    medium: MediumOption = None,
-    frame: FrameOption = None,
-    read_options: ReadOptions,
+    reading: ReadOptions,
+    instrument: InstrumentOptions,
+    sampler: SamplerOptions,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     log_level: Level = None,
@@ -73,15 +57,14 @@ def compare(
     refuse_existing(files, overwrite)
     from ..emulators import load_emulator
     from ..inference import compare as work
-    from ..report import comparison_page
+    from ..reports import comparison_page
 
-    stars = [read(path, format, medium, frame, read_options) for path in spectra]
+    stars = [reading.spectrum(path) for path in spectra]
     emulators = {name: load_emulator(name) for name in emulator}
     known = None if truth is None else _truth(truth)
     found = work(
-        stars, emulators, truth=known, classical=classical, method=method.value, instrument=instrument,
-        resolution=resolution, seed=seed,
-    )  # fmt: skip
+        stars, emulators, truth=known, classical=classical, seed=seed, **instrument.arguments(), **sampler.arguments()
+    )
     output.parent.mkdir(parents=True, exist_ok=True)
     comparison_page(found, output, overwrite=overwrite)
     found.table.write(files[1], format="ascii.ecsv", overwrite=True)

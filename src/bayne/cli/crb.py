@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .common import Level, Overwrite, console, number, refuse_existing, set_up, split
-from .fit import parse_continuum
+from .options import parse_continuum
 
 if TYPE_CHECKING:
     from ..emulators import Emulator
@@ -109,8 +109,7 @@ def crb(
     files = [] if output is None else [output, output.with_suffix(".ecsv")] if page else [output]
     refuse_existing(files, overwrite)
     from ..emulators import load_emulator
-    from ..information import STARS, cramer_rao, expect
-    from ..information import reach as reached
+    from ..information import STARS, cramer_rao, expect, required_snr
     from ..information import sweep as go_over
 
     options: dict[str, Any] = {
@@ -132,7 +131,7 @@ def crb(
     swept: Sweep | None = None
     if reach is not None or sweep is Over.snr:
         swept = go_over(first, instrument, who, snr, "snr", **options)
-    wanted = {} if reach is None or swept is None else reached(swept, reach)
+    wanted = {} if reach is None or swept is None else required_snr(swept, reach)
     if sweep not in (None, Over.snr):
         swept = go_over(first, instrument, who, noise, sweep.value, **options)
     _show(found, wanted, reach)
@@ -140,7 +139,7 @@ def crb(
         return
     output.parent.mkdir(parents=True, exist_ok=True)
     if page:
-        from ..report import bounds_page
+        from ..reports import bounds_page
 
         values = STARS[who] if isinstance(who, str) else {n: 0.0 for n in first.label_names} | who
         exposure = expect(first, instrument, noise, **options)
@@ -199,7 +198,7 @@ def _show(found: dict[str, Bounds], wanted: dict[str, float], reach: float | Non
     from rich.table import Table
 
     from ..labels import pretty
-    from ..report.figures import decimals
+    from ..reports.figures import decimals
     from .summary import text
 
     first = next(iter(found.values()))

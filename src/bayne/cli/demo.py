@@ -34,7 +34,7 @@ def demo(
     set_up(log_level)
     from ..emulators import load_emulator
     from ..inference import fit_star
-    from ..report import report
+    from ..reports import report
     from ..surveys import read_spectrum
     from .summary import show
 
@@ -61,7 +61,7 @@ def compare(result: FitResult, truth: dict[str, float], console: Console) -> Non
     from rich.table import Table
 
     from ..labels import pretty
-    from ..report.figures import decimals
+    from ..reports.figures import decimals
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("label", "truth", "median", "std", "off by"):

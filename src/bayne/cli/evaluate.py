@@ -53,7 +53,7 @@ def evaluate(
     _show(found, out)
     if output is not None:
         from ..files import replacing
-        from ..report import evaluation_page
+        from ..reports import evaluation_page
 
         evaluation_page(found, output, overwrite=overwrite)
         with replacing(files[1]) as part:

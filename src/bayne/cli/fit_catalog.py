@@ -8,38 +8,12 @@ from typing import Annotated
 
 import typer
 
-from .common import (
-    STAR_FAILED,
-    Format,
-    FrameOption,
-    Level,
-    MediumOption,
-    Overwrite,
-    ReadOptions,
-    Seed,
-    console,
-    reading,
-    set_up,
-)
-from .fit import (
-    CardOption,
-    Continuum,
-    EmulatorOption,
-    Fix,
-    Free,
-    InstrumentOption,
-    Method,
-    NoEmulatorError,
-    NoJitter,
-    NoRobust,
-    PriorOption,
-    Resolution,
-    Snr,
-    fit_options,
-)
+from .common import STAR_FAILED, Level, Overwrite, Seed, console, set_up
+from .options import EmulatorOptions, InstrumentOptions, ModelOptions, ReadOptions, SamplerOptions, grouped
 from .train import progress
 
 
+@grouped
 def fit_catalog(
     catalogue: Annotated[
         str,
@@ -48,7 +22,7 @@ def fit_catalog(
         ),
     ],
     *,
-    emulator: EmulatorOption,
+    emulator: EmulatorOptions,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.", show_default=False)],
     spectra: Annotated[
         str | None,
@@ -58,8 +32,6 @@ def fit_catalog(
             show_default=False,
         ),
     ] = None,
-    card: CardOption = None,
-    method: Annotated[Method, typer.Option(help="How the posterior is explored.")] = Method.fast,
     block: Annotated[int, typer.Option(help="Stars that are written, and lost by a kill, together.")] = 16,
     shard: Annotated[
         str, typer.Option(metavar="I/N", help="Of N processes on the same folder this is number I, from 0.")
@@ -72,20 +44,10 @@ def fit_catalog(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder, or begin it.")] = False,
     keep_spectra: Annotated[bool, typer.Option("--keep-spectra", help="Write whole results: draws, spectra.")] = False,
-    format: Format = None,
-    medium: MediumOption = None,
-    frame: FrameOption = None,
-    read_options: ReadOptions,
-    instrument: InstrumentOption = None,
-    resolution: Resolution = None,
-    snr: Snr = None,
-    free: Free = "rv,vsini",
-    fix: Fix,
-    prior: PriorOption,
-    continuum: Continuum = None,
-    no_jitter: NoJitter = False,
-    no_robust: NoRobust = False,
-    no_emulator_error: NoEmulatorError = False,
+    reading: ReadOptions,
+    instrument: InstrumentOptions,
+    model: ModelOptions,
+    sampler: SamplerOptions,
     debug: Annotated[bool, typer.Option("--debug", help="Stop at an unexpected error, with its traceback.")] = False,
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -101,21 +63,17 @@ def fit_catalog(
       bayne fit-catalog stars.fits --spectra 'spectra/{spectrum_id}.fits' --emulator galah --output run --resume
       bayne fit-catalog 'mocks/*.fits' --emulator galah --output run
     """  # fmt: skip
-    settings = fit_options(
-        instrument, resolution, snr, free, fix, prior, continuum, no_jitter, no_robust, no_emulator_error
-    )
+    options = instrument.arguments() | model.arguments() | sampler.arguments()
     part = parse_shard(shard)
-    options = reading(format, medium, frame, read_options)
     set_up(log_level)
     from ..catalog import fit_catalog as work
     from ..catalog.store import status_path
-    from ..emulators import load_emulator
 
     with progress("stars") as tell:
         folder = work(
-            catalogue, load_emulator(emulator, card), output, spectra=spectra, method=method.value, block=block,
-            shard=part, scheduler=scheduler, resume=resume, overwrite=overwrite, keep_spectra=keep_spectra,
-            reading=options, debug=debug, seed=seed, tell=tell, **settings,
+            catalogue, emulator.load(), output, spectra=spectra, block=block, shard=part, scheduler=scheduler,
+            resume=resume, overwrite=overwrite, keep_spectra=keep_spectra, reading=reading.arguments(), debug=debug,
+            seed=seed, tell=tell, **options,
         )  # fmt: skip
     status = json.loads(status_path(folder, part).read_text(encoding="utf-8"))
     bad = ", ".join(f"{count} {name}" for name, count in status["failures"].items())

@@ -13,7 +13,8 @@ import typer
 from ..cache import cache_folder
 from ..errors import BayneError
 from ..instrument import Instrument, instrument_names, load_instrument
-from .common import Format, FrameOption, Level, MediumOption, ReadOptions, console, read, set_up
+from .common import Level, console, set_up
+from .options import ReadOptions, grouped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,16 +26,14 @@ if TYPE_CHECKING:
 _PACKAGES = ("jax", "flax", "numpyro", "arviz", "astropy", "specutils", "numpy")
 
 
+@grouped
 def info(
     what: Annotated[
         str | None,
         typer.Argument(help="Emulator, instrument, spectrum or result; nothing for the installation."),
     ] = None,
     *,
-    format: Format = None,
-    medium: MediumOption = None,
-    frame: FrameOption = None,
-    read_options: ReadOptions,
+    reading: ReadOptions,
     log_level: Level = None,
 ) -> None:
     """Describe the installation or a file.
@@ -65,7 +64,7 @@ def info(
         show(load_result(what), out)
     else:
         _refuse_typo(what, [*shipped(), *instrument_names()])
-        _spectrum(read(Path(what), format, medium, frame, read_options), out)
+        _spectrum(reading.spectrum(Path(what)), out)
 
 
 def _refuse_typo(what: str, names: list[str]) -> None:

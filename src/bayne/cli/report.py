@@ -37,8 +37,8 @@ def report(
     """
     set_up(log_level)
     from ..inference import load_result
-    from ..report import report as write
-    from ..report import write_catalogue_page
+    from ..reports import report as write
+    from ..reports import write_catalogue_page
 
     run = result.is_dir()
     page = output or (result / "report.html" if run else result.with_suffix(".html"))

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from ..flags import Flag
 from ..labels import pretty
-from ..report.figures import decimals
+from ..reports.figures import decimals
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -119,7 +119,7 @@ class Trainable(Network):
         """See `Network`."""
         return self.at(params, labels, jnp.arange(len(params["pixels"]))).reshape(-1)[params["order"]]
 
-    def dress(
+    def add_derived(
         self, arrays: Mapping[str, np.ndarray], labels: tuple[str, ...], wavelength: FloatArray
     ) -> dict[str, np.ndarray]:
         """Parameters: the stored arrays, float32 but for the label scaling, and the derived ones."""
@@ -165,7 +165,7 @@ class Trainable(Network):
         made = jax.eval_shape(lambda key: network.initial(key, card.labels, blocks, width), jax.random.key(0))
         shapes |= {name: value.shape for name, value in made.items()}
         check_arrays(arrays, shapes, f"{card.name} ({cls.name})")
-        return network, network.dress({k: arrays[k] for k in shapes}, card.labels, wavelength)
+        return network, network.add_derived({k: arrays[k] for k in shapes}, card.labels, wavelength)
 
     @classmethod
     def example(cls, card: Card, pixels: int, seed: int) -> dict[str, np.ndarray]:

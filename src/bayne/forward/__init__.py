@@ -1,6 +1,6 @@
 """From a rest-frame model spectrum to the pixels of an instrument."""
 
 from .lsf import TooSharp
-from .plan import VELOCITY_MARGIN, Arrays, ForwardStatic, Plan, observe, plan
+from .plan import VELOCITY_MARGIN, ForwardModel, Plan, plan
 
-__all__ = ["VELOCITY_MARGIN", "Arrays", "ForwardStatic", "Plan", "TooSharp", "observe", "plan"]
+__all__ = ["VELOCITY_MARGIN", "ForwardModel", "Plan", "TooSharp", "plan"]

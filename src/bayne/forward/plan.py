@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -43,19 +43,125 @@ SHARED_TAPS = 4
 MIN_SIGMA = 1.0
 
 
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class ForwardStatic:
-    """What a compiled forward model depends on besides arrays; hashable."""
+class ForwardModel:
+    """What takes rest-frame spectra to the observed pixels; a pytree.
 
-    network: Network
-    upsample: int
-    rotates: bool
-    macro: bool
-    boxy: bool
+    Parameters
+    ----------
+    network, upsample, rotates, macro, boxy
+        What compiled functions depend on: the network, samples per sample of the grid, and whether there is rotation,
+        macroturbulence, a top hat in the LSF.
+    params
+        Weights of the network.
+    grid_index, grid_weight
+        (s, L, k) the padded grid of each window as weighted sums of the emulator's pixels.
+    frequency, limb, gain
+        (s, L // 2 + 1) cycles per km/s; (s,) limb darkening; (L // 2 + 1,) of the transform when it is upsampled.
+    velocity
+        () about which `index` is planned (km/s).
+    emulated, floor, common
+        () variance that the emulator's spectra have, and that sampling adds; (s,) what all pixels of a window have
+        ((km/s)²).
+    index, weight, slope
+        (a, n) first sample of each pixel, (a, n, t) weights, and their derivative by the LSF's variance; None where
+        widths do not differ or are not free.
+    box
+        (s,) share of a top hat in the LSF's variance.
+    independent
+        (a, n) variance of every pixel where the emulator's samples have independent errors of variance 1.
+    bands
+        (a, n, b) banded LSF; None for Gaussians alone.
+    """
 
+    network: Network = field(metadata={"static": True})
+    upsample: int = field(metadata={"static": True})
+    rotates: bool = field(metadata={"static": True})
+    macro: bool = field(metadata={"static": True})
+    boxy: bool = field(metadata={"static": True})
+    params: Any
+    grid_index: jax.Array
+    grid_weight: jax.Array
+    frequency: jax.Array
+    limb: jax.Array
+    gain: jax.Array
+    velocity: jax.Array
+    emulated: jax.Array
+    floor: jax.Array
+    common: jax.Array
+    index: jax.Array
+    weight: jax.Array
+    box: jax.Array
+    independent: jax.Array
+    slope: jax.Array | None
+    bands: jax.Array | None
 
-#: Arrays of a compiled function by name; ``params`` holds those of the network.
-Arrays = dict[str, Any]
+    def observe(
+        self,
+        rest_flux: jax.Array,
+        velocity: jax.Array,
+        vsini: jax.Array,
+        vmac: jax.Array,
+        lsf_scale: jax.Array,
+        lsf_box: jax.Array,
+    ) -> jax.Array:
+        """Take normalised rest-frame spectra on the emulator's pixels to the observed pixels; linear in the spectra.
+
+        Parameters
+        ----------
+        rest_flux
+            (k, p).
+        velocity, vsini, vmac
+            km/s, () or (k,); the velocity in the frame of the file.
+        lsf_scale
+            Factor on the width of the LSF, () or (k,).
+        lsf_box
+            Factor on the share of its variance that a top hat has, () or (k,).
+
+        Returns
+        -------
+        array
+            (a, n, k) normalised flux; meaningless where `Plan.used` is False.
+        """
+        index, share = self.grid_index, self.grid_weight
+        padded: Any = sum(rest_flux[:, index[..., i]] * share[..., i] for i in range(index.shape[-1]))
+        frequency = self.frequency
+        moved = C_KMS * (log_doppler(velocity) - log_doppler(self.velocity))
+        # what all pixels of a window have in common, less what the emulator has already and what sampling will add
+        variance = lsf_scale[..., None] ** 2 * self.common
+        spread = (variance - self.emulated)[..., None]
+        vsini, vmac, moved = (x[..., None, None].astype(frequency.dtype) for x in (vsini, vmac, moved))
+        spread = spread.astype(frequency.dtype)
+        transfer = self.gain
+        if self.boxy:
+            most = jnp.maximum(spread + self.floor, 0.0)  # beside the emulator's own width
+            top = jnp.minimum((lsf_box[..., None] * self.box * variance)[..., None].astype(frequency.dtype), most)
+            spread, transfer = spread - top, transfer * top_hat_transform(frequency, top)
+        transfer = transfer * gaussian_transform(frequency, spread)
+        if self.rotates:
+            transfer = transfer * rotation_transform(frequency, vsini, self.limb[:, None])
+        if self.macro:
+            transfer = transfer * macroturbulence_transform(frequency, vmac)
+        spectrum = jnp.fft.rfft(padded) * (transfer * shift_transform(frequency, moved))
+        # spectra last, so that what a pixel takes from all of them lies side by side
+        fine = jnp.fft.irfft(spectrum, n=self.upsample * padded.shape[-1])
+        fine = fine.reshape(len(rest_flux), fine.shape[1] * fine.shape[2]).T  # of no spectra, too: all labels are fixed
+        taps = self.weight.shape[-1]
+
+        def sampled(weight: jax.Array) -> jax.Array:
+            if len(rest_flux) == 1:  # all taps at once: the adjoint is one scatter
+                every = self.index[..., None] + jnp.arange(taps, dtype=jnp.int32)
+                return jnp.einsum("ant,antk->ank", weight, fine[every])
+            # tap by tap: what all taps gather would be written to memory and read again
+            first = weight[..., :1] * fine[self.index]
+            return sum((weight[..., t, None] * fine[self.index + t] for t in range(1, taps)), first)
+
+        flux = sampled(self.weight)
+        if self.slope is not None:
+            # where widths differ, a scale changes the rest of each pixel's variance too: to first order
+            flux = flux + (lsf_scale**2 - 1).astype(flux.dtype) * sampled(self.slope)
+        return flux if self.bands is None else apply_bands(flux, self.bands)
 
 
 @dataclass(frozen=True)
@@ -64,8 +170,8 @@ class Plan:
 
     Parameters
     ----------
-    static, arrays
-        See `ForwardStatic`; arrays are arguments of the compiled functions.
+    forward
+        The model, whose arrays are arguments of the compiled functions.
     used
         (a, n) True for pixels whose kernels stay inside a window, within the velocity margin.
     n_lost
@@ -76,8 +182,7 @@ class Plan:
         Smallest factor on the width of the LSF for which the emulator is sharp enough.
     """
 
-    static: ForwardStatic
-    arrays: Arrays
+    forward: ForwardModel
     used: np.ndarray
     n_lost: int
     has_kernel: bool
@@ -163,33 +268,40 @@ def plan(
     weight, slope = jax.jvp(
         lambda v: tap_weights(distance, v, pixel), (jnp.asarray(variance),), (jnp.asarray(excess / step**2),)
     )
-    arrays = {
-        "params": emulator.on_device,
+    gain = np.full(grid.frequency.shape[-1], upsample, np.float32)
+    if upsample > 1:
+        gain[-1] *= 0.5  # the Nyquist term stands for both signs once zeros follow it
+    box = _boxes(spectrum.arms, window, used, grid.step.size)
+    arrays: dict[str, Any] = {
         "grid_index": grid.index,
         "grid_weight": grid.weight.astype(np.float32),
         "frequency": grid.frequency.astype(np.float32),
         "limb": limb_darkening(np.exp(grid.first + 0.5 * grid.step * (grid.size - 1))).astype(np.float32),
-        "gain": np.full(grid.frequency.shape[-1], upsample, np.float32),
+        "gain": gain,
         "velocity": np.float64(velocity),
         "emulated": np.float64(emulated + floor),
         "floor": np.float32(floor),
+        "common": common,
         "index": (window * grid.length * upsample + nearest.astype(np.int64) - half).astype(np.int32),
         "weight": weight,
-        "common": common,
-        "box": _boxes(spectrum.arms, window, used, grid.step.size),
+        "box": box,
         "independent": _independent(spectrum.arms, kernels, window, dv, emulated).astype(np.float32),
+        "slope": slope if max_scale is not None and excess.any() else None,
+        "bands": _stack_bands(kernels, n) if any(k.bands is not None for k in kernels) else None,
     }
-    if upsample > 1:
-        arrays["gain"][-1] *= 0.5  # the Nyquist term stands for both signs once zeros follow it
-    if max_scale is not None and excess.any():
-        arrays["slope"] = slope
-    if any(k.bands is not None for k in kernels):
-        arrays["bands"] = _stack_bands(kernels, n)
-    static = ForwardStatic(emulator.network, upsample, max_vsini > 0, max_vmac > 0, bool(np.any(arrays["box"])))
+    forward = ForwardModel(
+        network=emulator.network,
+        upsample=upsample,
+        rotates=max_vsini > 0,
+        macro=max_vmac > 0,
+        boxy=bool(np.any(box)),
+        params=emulator.on_device,
+        **jax.tree.map(jnp.asarray, arrays),
+    )
     has_kernel = any(np.any(k.variance > emulated) for k in kernels)
     lost = int((good & ~used).sum())
     min_scale = float(np.sqrt(emulated / common.min()))
-    return Plan(static, jax.tree.map(jnp.asarray, arrays), used, lost, has_kernel, min_scale)
+    return Plan(forward, used, lost, has_kernel, min_scale)
 
 
 def _boxes(arms: tuple[Arm, ...], window: np.ndarray, used: np.ndarray, count: int) -> FloatArray:
@@ -249,71 +361,3 @@ def _stack_bands(kernels: list[ArmKernel], n: int) -> FloatArray:
             out[a, :m] = 0.0
             out[a, :m, half - b // 2 : half + b // 2 + 1] = kernel.bands
     return out
-
-
-def observe(
-    static: ForwardStatic,
-    arrays: Arrays,
-    rest_flux: jax.Array,
-    velocity: jax.Array,
-    vsini: jax.Array,
-    vmac: jax.Array,
-    lsf_scale: jax.Array,
-    lsf_box: jax.Array,
-) -> jax.Array:
-    """Take normalised rest-frame spectra on the emulator's pixels to the observed pixels; linear in the spectra.
-
-    Parameters
-    ----------
-    static, arrays
-        From `plan`.
-    rest_flux
-        (k, p).
-    velocity, vsini, vmac
-        km/s, () or (k,); the velocity in the frame of the file.
-    lsf_scale
-        Factor on the width of the LSF, () or (k,).
-    lsf_box
-        Factor on the share of its variance that a top hat has, () or (k,).
-
-    Returns
-    -------
-    array
-        (a, n, k) normalised flux; meaningless where `Plan.used` is False.
-    """
-    index, share = arrays["grid_index"], arrays["grid_weight"]
-    padded = sum(rest_flux[:, index[..., i]] * share[..., i] for i in range(index.shape[-1]))
-    frequency = arrays["frequency"]
-    moved = C_KMS * (log_doppler(velocity) - log_doppler(arrays["velocity"]))
-    # what all pixels of a window have in common, less what the emulator has already and what sampling will add
-    variance = lsf_scale[..., None] ** 2 * arrays["common"]
-    spread = (variance - arrays["emulated"])[..., None]
-    vsini, vmac, moved = (x[..., None, None].astype(frequency.dtype) for x in (vsini, vmac, moved))
-    spread = spread.astype(frequency.dtype)
-    transfer = arrays["gain"]
-    if static.boxy:
-        most = jnp.maximum(spread + arrays["floor"], 0.0)  # beside the emulator's own width
-        top = jnp.minimum((lsf_box[..., None] * arrays["box"] * variance)[..., None].astype(frequency.dtype), most)
-        spread, transfer = spread - top, transfer * top_hat_transform(frequency, top)
-    transfer = transfer * gaussian_transform(frequency, spread)
-    if static.rotates:
-        transfer = transfer * rotation_transform(frequency, vsini, arrays["limb"][:, None])
-    if static.macro:
-        transfer = transfer * macroturbulence_transform(frequency, vmac)
-    spectrum = jnp.fft.rfft(padded) * (transfer * shift_transform(frequency, moved))
-    # spectra last, so that what a pixel takes from all of them lies side by side
-    fine = jnp.fft.irfft(spectrum, n=static.upsample * padded.shape[-1])
-    fine = fine.reshape(len(rest_flux), fine.shape[1] * fine.shape[2]).T  # of no spectra, too: all labels are fixed
-    index, taps = arrays["index"], arrays["weight"].shape[-1]
-
-    def sampled(weight: jax.Array) -> jax.Array:
-        if len(rest_flux) == 1:  # all taps at once: the adjoint is one scatter
-            return jnp.einsum("ant,antk->ank", weight, fine[index[..., None] + jnp.arange(taps, dtype=jnp.int32)])
-        # tap by tap: what all taps gather would be written to memory and read again
-        return sum((weight[..., t, None] * fine[index + t] for t in range(1, taps)), weight[..., :1] * fine[index])
-
-    flux = sampled(arrays["weight"])
-    if "slope" in arrays:
-        # where widths differ, a scale changes the rest of each pixel's variance too: to first order
-        flux = flux + (lsf_scale**2 - 1).astype(flux.dtype) * sampled(arrays["slope"])
-    return apply_bands(flux, arrays["bands"]) if "bands" in arrays else flux

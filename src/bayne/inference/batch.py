@@ -23,7 +23,7 @@ from ..spectrum import Spectrum
 from .fit import fit, fit_star, together
 from .prepare import Settings, check_arguments
 from .result import FitResult
-from .teacher import affordable
+from .teacher import distilled_if_costly
 
 log = logging.getLogger("bayne")
 
@@ -83,7 +83,7 @@ def fit_batch(
     """Posteriors of many spectra of one instrument.
 
     A star's result does not depend on the stars beside it, bit for bit. A CPU fits one star after the other, exactly as
-    `fit_star` does. Accelerators fit many in lock step, all that the machine has: each function is computed for those
+    `fit_star` does. Accelerators fit many at a time, all that the machine has: each function is computed for those
     that are to have it next, some at a time where memory is short, always for the same number of stars; rounding then
     differs from that of `fit_star`. A star that fails, for whatever reason, has a row that says so and the flag FAILED;
     the others are not touched.
@@ -120,7 +120,7 @@ def fit_batch(
             f"identities must differ, they seed the randomness: {', '.join(twice[:5])} come more than once"
         )
     instrument = next((s.instrument for s in spectra if isinstance(s, Spectrum) and s.instrument), "")
-    emulator = affordable(emulator, settings, instrument)
+    emulator = distilled_if_costly(emulator, settings, instrument)
     calls = (
         partial(attempt, partial(_one, *star, emulator, settings, instrument), star[1], debug)
         for star in zip(spectra, ids, strict=True)
@@ -149,7 +149,7 @@ def bound_settings(method: str, options: Mapping[str, Any]) -> Settings:
             raise BayneError(f"no option {name!r}. {did_you_mean(name, known)}")
     bound = inspect.signature(fit_star).bind(None, None, method=method, **options)
     bound.apply_defaults()
-    return Settings(**{field.name: bound.arguments[field.name] for field in fields(Settings)})
+    return Settings.of(bound.arguments)
 
 
 def identity(spectrum: Any) -> str:

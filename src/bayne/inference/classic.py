@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -13,10 +12,10 @@ import numpy as np
 from scipy.optimize import curve_fit
 
 from ..emulators import Emulator
-from ..likelihood import build, predict
+from ..likelihoods import StarModel, build
 from ..precision import double
 from ..spectrum import FloatArray
-from .fit import first_guess, meeting, start_of
+from .maximum import first_guess, overlap, start_of
 from .prepare import Settings, prepare
 
 #: Step of the finite differences, in widths of the box: less, and differences of float32 spectra are noise.
@@ -70,7 +69,7 @@ def least_squares(spectrum: Any, emulator: Emulator, settings: Settings) -> Leas
     """
     clock = time.perf_counter()
     ready, verdict = prepare(spectrum, emulator, settings, None)
-    met = meeting(ready.spectrum, emulator)
+    met = overlap(ready.spectrum, emulator)
     if verdict.flags.bad or not met.any():
         return failed(" ".join(verdict.messages) or "no pixel within the emulator's wavelengths", clock)
     emulator = emulator.cut(met)
@@ -80,16 +79,16 @@ def least_squares(spectrum: Any, emulator: Emulator, settings: Settings) -> Leas
         fixed={"lsf_scale": 1.0} | settings.fixed, priors={}, order=None, pilot=ready.pilot, with_jitter=False,
     )  # fmt: skip
     used = problem.plan.used
-    if used.sum() <= len(problem.static.names):
-        return failed(f"{used.sum()} pixels for {len(problem.static.names)} parameters", clock)
+    if used.sum() <= len(problem.model.names):
+        return failed(f"{used.sum()} pixels for {len(problem.model.names)} parameters", clock)
     lower, width = np.asarray(problem.prior.lower), np.asarray(problem.prior.upper - problem.prior.lower)
-    model = jax.jit(partial(predict, problem.static))
+    model = jax.jit(StarModel.predict)
 
     def flux(_: None, *scaled: float) -> FloatArray:
-        return np.asarray(model(problem.arrays, jnp.asarray(lower + width * (np.array(scaled) - 1))))[used]
+        return np.asarray(model(problem.model, jnp.asarray(lower + width * (np.array(scaled) - 1))))[used]
 
     guess = np.asarray(first_guess(problem, emulator, start.labels[0], start.velocity + ready.bary))
-    data, sigma = np.asarray(problem.arrays["data"])[used], np.sqrt(np.asarray(problem.arrays["noise"])[used])
+    data, sigma = np.asarray(problem.model.pixels.data)[used], np.sqrt(np.asarray(problem.model.pixels.variance)[used])
     try:
         # the box is 1 to 2, since steps are relative to the values
         scaled, covariance = curve_fit(
@@ -100,4 +99,4 @@ def least_squares(spectrum: Any, emulator: Emulator, settings: Settings) -> Leas
     chi2 = float(np.sum(((data - flux(None, *scaled)) / sigma) ** 2) / (data.size - scaled.size))
     std = width * np.sqrt(np.diag(covariance))
     spent = time.perf_counter() - clock
-    return LeastSquares(problem.static.names, lower + width * (scaled - 1), std, chi2, spent)
+    return LeastSquares(problem.model.names, lower + width * (scaled - 1), std, chi2, spent)

@@ -10,9 +10,8 @@ import jax.numpy as jnp
 from jax.scipy.special import ndtr, ndtri
 from jax.scipy.stats import norm
 
-from ..forward import Arrays
-from ..likelihood import Prior, Static, log_likes
-from ..lockstep import lockstep
+from ..batching import batchable
+from ..likelihoods import PixelModel, Prior
 from .chunks import in_chunks
 
 #: Where profiles are computed, besides the ends of the box: standard deviations of the Gaussian approximation from the
@@ -55,8 +54,8 @@ class Marginals(NamedTuple):
         return ndtri(jnp.clip(u, 1e-15, 1 - 1e-15))
 
 
-@lockstep(0)
-def profiles(static: Static, arrays: Arrays, prior: Prior, theta: jax.Array, covariance: jax.Array) -> Marginals:
+@batchable()
+def profiles(model: PixelModel, prior: Prior, theta: jax.Array, covariance: jax.Array) -> Marginals:
     """A Gaussian copula whose marginals are profiles of the posterior.
 
     It has the correlations of a covariance (n, n); the marginal of each parameter is the density along the line on
@@ -73,7 +72,7 @@ def profiles(static: Static, arrays: Arrays, prior: Prior, theta: jax.Array, cov
     inside = jnp.clip(lines, prior.lower, prior.upper)
 
     def some(x: jax.Array) -> jax.Array:
-        return log_likes(static, arrays, x)[0] + jax.vmap(prior.log_density)(x)
+        return model.log_likes(x)[0] + jax.vmap(prior.log_density)(x)
 
     value = in_chunks(some, inside.reshape(-1, n)).reshape(n, -1)
     value = jnp.where(jnp.isfinite(value), value, -jnp.inf)

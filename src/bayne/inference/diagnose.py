@@ -12,9 +12,10 @@ from ..emulators import Emulator
 from ..flags import Flag
 from ..information.robust import Misfit
 from ..labels import over_hydrogen, unit
-from ..likelihood import Problem
+from ..likelihoods import Problem
 from ..spectrum import Arm, FloatArray, Spectrum
 from ..wavelength import C_KMS
+from .draws import Draws
 from .start import bin_data, correlate, smooth_template
 
 #: Thresholds, each judged on mocks and on real spectra in the tests.
@@ -77,7 +78,7 @@ def judge_fit(
         (a,) jitter in normalised flux; zeros for none.
     """
     used = problem.plan.used
-    data, noise = np.asarray(problem.arrays["data"]), np.asarray(problem.arrays["noise"])
+    data, noise = np.asarray(problem.model.pixels.data), np.asarray(problem.model.pixels.variance)
     residual = data - model * ratio
     photon = residual[used] ** 2 / noise[used]
     flat = (data - ratio)[used] ** 2 / noise[used]
@@ -86,7 +87,7 @@ def judge_fit(
     numbers = verdict.numbers
     lost = problem.plan.n_lost + int(numbers.get("n_outside", 0))
     numbers |= {"chi2": chi2, "chi2_no_lines": chi2_flat, "n_pixels": float(n), "n_lost": float(lost)}
-    numbers["chi2_reduced"] = chi2 / max(n - len(problem.static.names), 1)
+    numbers["chi2_reduced"] = chi2 / max(n - len(problem.model.names), 1)
     both = used[:, 1:] & used[:, :-1]
     left, lines = (_neighbours(r, noise, both) for r in (residual, data - ratio))
     doubt = np.sqrt(both.sum()) * numbers["chi2_reduced"] / max(lines, 1e-30)  # standard deviation by white noise
@@ -204,8 +205,8 @@ def judge_profile(
     sharp
         (a, n) the model without broadening. Other arguments are those of `judge_fit`.
     """
-    used, data = problem.plan.used, np.asarray(problem.arrays["data"])
-    noise = np.asarray(problem.arrays["noise"]) + jitters[:, None] ** 2
+    used, data = problem.plan.used, np.asarray(problem.model.pixels.data)
+    noise = np.asarray(problem.model.pixels.variance) + jitters[:, None] ** 2
     residual, lines, template = (np.where(used, v, 0.0) for v in (ratio * model - data, 1 - model, 1 - sharp))
     shape, size, power = np.zeros(PROFILE_LAGS.size), 0.0, 0.0
     for a, arm in enumerate(arms):
@@ -256,7 +257,7 @@ def judge_edges(verdict: Verdict, problem: Problem, emulator: Emulator, best: Fl
     """OUTSIDE_DOMAIN and NEAR_EDGE per label, at the posterior maximum."""
     domain = dict(zip(emulator.label_names, zip(emulator.lower, emulator.upper, strict=True), strict=True))
     told = []
-    for i, name in enumerate(problem.static.names):
+    for i, name in enumerate(problem.model.names):
         if name in ("vsini", "vmac") and name not in domain:
             domain[name] = (0.0, float(problem.prior.upper[i]))
         if name not in domain:
@@ -287,7 +288,7 @@ def judge_prior(verdict: Verdict, problem: Problem, emulator: Emulator, std: Flo
     """PRIOR_DOMINATED for labels whose posterior is nearly as wide as their prior."""
     wide = [
         name
-        for name, s, p in zip(problem.static.names, std, problem.prior_std, strict=True)
+        for name, s, p in zip(problem.model.names, std, problem.prior_std, strict=True)
         if name in emulator.label_names and s > 0.8 * p
     ]
     for name in wide:
@@ -305,7 +306,7 @@ def judge_limits(verdict: Verdict, problem: Problem, label_names: Sequence[str],
     place = ((values - lower) / (upper - lower)).reshape(-1, lower.size)
     limit = (np.mean(place < END, axis=0) > END / 2) & (np.mean(place > 1 - END, axis=0) < END / 2)
     of_iron = {parts[0]: derived for derived, parts in over_hydrogen(label_names).items()}
-    found = [n for n, is_limit in zip(problem.static.names, limit, strict=True) if is_limit and n in of_iron]
+    found = [n for n, is_limit in zip(problem.model.names, limit, strict=True) if is_limit and n in of_iron]
     for name in found:
         verdict.mark(name, Flag.UPPER_LIMIT)
         verdict.mark(of_iron[name], Flag.UPPER_LIMIT)
@@ -313,11 +314,10 @@ def judge_limits(verdict: Verdict, problem: Problem, label_names: Sequence[str],
         verdict.raise_flag(Flag.UPPER_LIMIT, f"Upper limits: {', '.join(found)}.")
 
 
-def judge_chains(
-    verdict: Verdict, names: tuple[str, ...], values: FloatArray, stats: dict[str, FloatArray], max_depth: int
-) -> None:
+def judge_chains(verdict: Verdict, names: tuple[str, ...], draws: Draws, max_depth: int) -> None:
     """Rank R-hat, ESS, divergences, E-BFMI and, of NUTS, tree depth."""
-    rhat = {n: float(az.rhat(values[..., i], method="rank")) for i, n in enumerate(names)}
+    values, stats = draws.values, draws.stats
+    rhat = {n: rank_rhat(values[..., i]) for i, n in enumerate(names)}
     ess = {n: float(az.ess(values[..., i], method="bulk")) for i, n in enumerate(names)}
     tail = {n: float(az.ess(values[..., i], method="tail")) for i, n in enumerate(names)}
     bfmi = np.mean(np.diff(stats["energy"], axis=1) ** 2, axis=1) / np.var(stats["energy"], axis=1)
@@ -341,3 +341,10 @@ def judge_chains(
         verdict.numbers["tree_depth_mean"] = float(np.mean(stats["tree_depth"]))
         if np.mean(stats["tree_depth"] >= max_depth) > 0.05:
             verdict.raise_flag(Flag.TREE_DEPTH)
+
+
+def rank_rhat(values: FloatArray) -> float:
+    """Rank-normalised split R-hat of draws (chains, draws); of one chain, that of its halves."""
+    if len(values) == 1:
+        values = values[:, : values.shape[1] // 2 * 2].reshape(2, -1)
+    return float(az.rhat(values, method="rank"))

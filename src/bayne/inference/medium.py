@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
 
 from ..flags import Flag
-from ..likelihood import Problem, best_continuum
-from ..likelihood.marginal import pixel_variance
+from ..likelihoods import Problem, best_continuum
 from ..spectrum import Arm, FloatArray
 from ..wavelength import C_KMS, vacuum_to_air
 from .diagnose import Verdict
@@ -50,9 +48,9 @@ def judge_medium(
     stated
         Velocity of the star that the file states, in the frame of ``rv`` (km/s); None where it does not.
     """
-    if "rv" not in problem.static.names:
+    if "rv" not in problem.model.names:
         return
-    rv = float(theta[problem.static.names.index("rv")])
+    rv = float(theta[problem.model.names.index("rv")])
     if stated is not None:
         verdict.numbers["rv_minus_stated"] = rv - stated
         if abs(abs(rv - stated) - AIR) < NEAR:
@@ -79,14 +77,13 @@ def _refraction(problem: Problem, arms: Sequence[Arm], theta: FloatArray, jitter
     Each arm's velocity is the step of Gauss and Newton along the derivative of the model.
     """
     # a step of the velocity is to move the model by all of it, not by what robust widths leave
-    arrays = {name: value for name, value in problem.arrays.items() if name not in ("shrink", "centre")}
-    problem, at = replace(problem, arrays=arrays), jnp.asarray(theta)
-    step = jnp.zeros(at.size).at[problem.static.names.index("rv")].set(STEP)
+    problem, at = problem.changed(robust=None), jnp.asarray(theta)
+    step = jnp.zeros(at.size).at[problem.model.names.index("rv")].set(STEP)
     model, ratio, correction = (np.asarray(v) for v in best_continuum(problem, at))
     ahead, behind = (np.asarray(best_continuum(problem, x)[0]) for x in (at + step, at - step))
     slope = (ahead - behind) / (2 * STEP) * ratio
-    used, residual = problem.plan.used, np.asarray(problem.arrays["data"]) - (model + correction) * ratio
-    weight = np.where(used, 1 / (np.asarray(pixel_variance(problem.arrays)) + jitters[:, None] ** 2), 0.0) * slope
+    used, residual = problem.plan.used, np.asarray(problem.model.pixels.data) - (model + correction) * ratio
+    weight = np.where(used, 1 / (np.asarray(problem.model.pixels.total_variance) + jitters[:, None] ** 2), 0.0) * slope
     information = np.sum(weight * slope, axis=1)
     seen = information > 0
     if seen.sum() < 2:

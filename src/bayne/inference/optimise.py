@@ -7,21 +7,19 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..forward import Arrays
-from ..information import expand
-from ..likelihood import Prior, Static, log_posterior
-from ..lockstep import lockstep
+from ..batching import batchable
+from ..likelihoods import PixelModel, Prior, log_posterior
 
 #: Unconstrained coordinates stay within this: 0.03% of the domain from its edge.
 MAX_U = 8.0
 
 #: Levenberg-Marquardt damping relative to the diagonal: of the first step, what a step that gains half of what was
 #: expected and one that gains nothing multiply it by, and where a climb that only fails is given up.
-DAMPING, EASED, RAISED, HOPELESS = 1e-2, 0.1, 10.0, 1e8
+DAMPING, LESS_DAMPING, MORE_DAMPING, MAX_DAMPING = 1e-2, 0.1, 10.0, 1e8
 
 #: How much a climb to the maximum in label space counts of the curvature that the logistic makes of a slope: with all
 #: of it, a parameter whose maximum is its end would go there by one unit a step. It vanishes where the slope does.
-EAGER = 0.1
+EDGE_CURVATURE = 0.1
 
 #: Twice what a step could still gain in log density, at which a climb has arrived: 0.03 sigma.
 ARRIVED = 1e-3
@@ -46,27 +44,25 @@ def log_volume(prior: Prior, u: jax.Array) -> jax.Array:
     return jnp.sum(width + jax.nn.log_sigmoid(u) + jax.nn.log_sigmoid(-u))
 
 
-def density(static: Static, arrays: Arrays, prior: Prior, u: jax.Array, volume: bool) -> jax.Array:
+def density(model: PixelModel, prior: Prior, u: jax.Array, volume: bool) -> jax.Array:
     """Log posterior in label space at unconstrained coordinates; with `volume`, the density of u itself."""
-    value = log_posterior(static, arrays, prior, to_box(prior, u))
+    value = log_posterior(model, prior, to_box(prior, u))
     return value + log_volume(prior, u) if volume else value
 
 
-def landscape(
-    static: Static, arrays: Arrays, prior: Prior, u: jax.Array, volume: bool
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+def landscape(model: PixelModel, prior: Prior, u: jax.Array, volume: bool) -> tuple[jax.Array, jax.Array, jax.Array]:
     """`density`, its gradient (n,) and a positive definite curvature (n, n) in unconstrained coordinates.
 
     The curvature is that of the Fisher matrix, the priors and the logistic, which bends a slope into a curvature,
-    -u'' ∂lp/∂u: all there is for a parameter pressed against its end. Without `volume` that counts as `EAGER` says.
+    -u'' ∂lp/∂u: all there is for a parameter pressed against its end. Without `volume`: times `EDGE_CURVATURE`.
     """
     s = jax.nn.sigmoid(u)
     slope = (prior.upper - prior.lower) * s * (1 - s)
     x = to_box(prior, u)
-    value, gradient, fisher = expand(static, arrays, x)
+    value, gradient, fisher = model.expand(x)
     own, by_prior = jax.value_and_grad(prior.log_density)(x)
     value, gradient = value + own, slope * (gradient + by_prior)
-    bent = (1.0 if volume else EAGER) * jnp.maximum(-(1 - 2 * s) * gradient, 0.0)
+    bent = (1.0 if volume else EDGE_CURVATURE) * jnp.maximum(-(1 - 2 * s) * gradient, 0.0)
     matrix = slope[:, None] * (fisher + prior.curvature(x)) * slope + jnp.diag(bent + 2 * s * (1 - s) + 1e-6)
     if volume:
         value, gradient = value + log_volume(prior, u), gradient + 1 - 2 * s
@@ -85,10 +81,9 @@ class Climb(NamedTuple):
     taken: jax.Array
 
 
-@lockstep(0, 4, 5, 6)
+@batchable(3, 4, 5)
 def optimise(
-    static: Static,
-    arrays: Arrays,
+    model: PixelModel,
     prior: Prior,
     starts: jax.Array,
     steps: int,
@@ -99,7 +94,7 @@ def optimise(
 
     Parameters
     ----------
-    static, arrays, prior
+    model, prior
         The problem.
     starts
         (k, n) unconstrained coordinates.
@@ -118,7 +113,7 @@ def optimise(
     """
 
     def standing(u: jax.Array, damping: jax.Array, taken: jax.Array) -> Climb:
-        value, gradient, matrix = landscape(static, arrays, prior, u, volume)
+        value, gradient, matrix = landscape(model, prior, u, volume)
         fixed = (jnp.abs(u) >= MAX_U) & (u * gradient > 0)  # what presses against an end has arrived
         gradient = jnp.where(fixed, 0.0, gradient)
         matrix = jnp.where(fixed[:, None] | fixed, jnp.eye(u.size), matrix)
@@ -129,16 +124,16 @@ def optimise(
         move = jnp.linalg.solve(at.matrix + at.damping * jnp.diag(jnp.diagonal(at.matrix)), at.gradient)
         move = jnp.clip(move, -3.0, 3.0)  # one step crosses at most most of the domain
         u = jnp.clip(at.u + move, -MAX_U, MAX_U)
-        gain = density(static, arrays, prior, u, volume) - at.value
+        gain = density(model, prior, u, volume) - at.value
         expected = at.gradient @ move - 0.5 * move @ at.matrix @ move
         return jax.lax.cond(
             gain > 0,
-            lambda: standing(u, at.damping * jnp.where(gain > 0.5 * expected, EASED, 3.0), at.taken + 1),
-            lambda: at._replace(damping=at.damping * RAISED, taken=at.taken + 1),
+            lambda: standing(u, at.damping * jnp.where(gain > 0.5 * expected, LESS_DAMPING, 3.0), at.taken + 1),
+            lambda: at._replace(damping=at.damping * MORE_DAMPING, taken=at.taken + 1),
         )
 
     def going(at: Climb) -> jax.Array:
-        return (at.taken < steps) & (at.decrement > enough) & (at.damping < HOPELESS)
+        return (at.taken < steps) & (at.decrement > enough) & (at.damping < MAX_DAMPING)
 
     def climb(u: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         start = standing(u, jnp.asarray(DAMPING), jnp.asarray(0))

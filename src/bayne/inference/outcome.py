@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -16,60 +17,55 @@ from ..emulators import Emulator
 from ..files import digest
 from ..information import bounds
 from ..labels import over_hydrogen
-from ..likelihood import Problem, best_continuum, described, jitter_variance
+from ..likelihoods import Problem, best_continuum, described
 from ..spectrum import FloatArray, Spectrum
 from ..wavelength import C_KMS
 from . import diagnose
-from .diagnose import Verdict
+from .draws import Draws
+from .idata import inference_data
+from .maximum import Maximum
 from .medium import judge_medium
-from .prepare import Ready, Settings
+from .prepare import Settings
 from .result import ArmFit, FitResult
-from .start import Start
-from .widths import Widths
+from .widths import photon_covariance, precision
 
 
-def finish(
-    ready: Ready,
-    emulator: Emulator,
-    settings: Settings,
-    verdict: Verdict,
-    clock: dict[str, float],
-    start: Start,
-    whole: Problem,
-    problem: Problem,
-    theta: FloatArray,
-    widths: Widths,
-    draws: FloatArray,
-    stats: dict[str, FloatArray],
-) -> FitResult:
+def finish(found: Maximum, covariance: FloatArray, draws: Draws, complete: bool) -> FitResult:
     """Result of a fit that ran to its end.
 
     Parameters
     ----------
-    whole, problem
-        With all pixels, and without outliers.
-    theta
-        (n,) posterior maximum.
-    draws, stats
-        (chains, draws, n), and the sampler's statistics.
+    found
+        The posterior maximum.
+    covariance
+        (n, n) at the maximum, priors included.
+    draws
+        From the posterior.
+    complete
+        Whether the ArviZ data hold the groups that take seconds to compute; see `inference_data`.
     """
-    names = problem.static.names
+    whole, plain, problem = found.whole, found.plain, found.problem
+    if whole is None or plain is None or problem is None:
+        raise ValueError("a fit without a maximum has no end: give_up makes its result")
+    settings, emulator, verdict, theta = found.settings, found.emulator, found.verdict, found.theta
+    ready, values = found.ready, draws.values
+    names = problem.model.names
     spectrum = ready.spectrum
     x = jnp.asarray(theta)
     model, ratio, correction = (np.asarray(v) for v in best_continuum(problem, x))
-    extra = jitter_variance(problem.static, problem.arrays, x)
+    extra = problem.model.jitter_variance(x)
     jitters = np.zeros(len(spectrum.arms)) if extra is None else np.sqrt(np.asarray(extra))
-    sigma = np.sqrt(np.diag(widths.covariance))
-    std = draws.reshape(-1, draws.shape[-1]).std(0) if draws.shape[1] > 1 else sigma
+    sigma = np.sqrt(np.diag(covariance))
+    std = values.reshape(-1, values.shape[-1]).std(0) if values.shape[1] > 1 else sigma
     diagnose.judge_fit(verdict, problem, spectrum.arms, model + correction, ratio, jitters)
     stated = 0.0 if spectrum.frame == "rest" else spectrum.provenance.get("stated_rv_kms")
     judge_medium(verdict, problem, spectrum.arms, theta, jitters, stated)
-    if widths.misfit is not None:
-        diagnose.judge_misfit(verdict, names, spectrum.arms, widths.misfit, sigma)
+    if found.misfit is not None:
+        diagnose.judge_misfit(verdict, names, spectrum.arms, found.misfit, sigma)
     diagnose.judge_edges(verdict, problem, emulator, theta, sigma)
     diagnose.judge_prior(verdict, problem, emulator, std)
-    if draws.shape[1] > 1:
-        diagnose.judge_limits(verdict, problem, settings.reported(emulator), draws)
+    if values.shape[1] > 1:
+        diagnose.judge_limits(verdict, problem, settings.reported(emulator), values)
     labels = np.array([_value(name, names, theta, settings) for name in emulator.label_names])
     rv = float(theta[names.index("rv")]) if "rv" in names else settings.fixed.get("rv", ready.bary)
     velocity = float(C_KMS * np.tanh(np.arctanh(rv / C_KMS) - np.arctanh(ready.bary / C_KMS)))
@@ -80,7 +76,7 @@ def finish(
     still = [low if n in ("vsini", "vmac") else v for n, low, v in zip(names, problem.prior.lower, theta, strict=True)]
     sharp, _, _ = (np.asarray(v) for v in best_continuum(whole, jnp.asarray(still)))
     diagnose.judge_profile(verdict, whole, spectrum.arms, everywhere + other, sharp, whole_ratio, jitters)
-    crb, bound_covariance = bounds(widths.fisher, np.asarray(problem.prior.upper - problem.prior.lower))
+    crb, bound_covariance = bounds(precision(plain, theta)[0], np.asarray(problem.prior.upper - problem.prior.lower))
     label_names = settings.reported(emulator)
     for derived, parts in over_hydrogen(label_names).items():
         where = [names.index(p) for p in parts if p in names]
@@ -89,36 +85,28 @@ def finish(
     verdict.numbers |= {f"jitter_{arm.name}": float(j) for arm, j in zip(spectrum.arms, jitters, strict=True)}
     verdict.numbers["velocity_frame"] = velocity
     fixed = {n: _value(n, names, theta, settings) for n in label_names if n not in names}
-    posterior = {name: draws[..., i] for i, name in enumerate(names)}
-    observed = {f"flux_{arm.name}": arm.flux for arm in spectrum.arms}
     verdict.numbers |= _snr(spectrum, level)
     return FitResult(
-        **_story(spectrum, emulator, settings, verdict, clock, start),
+        **_story(found),
         names=names,
         label_names=label_names,
         map=theta,
         prior_std=problem.prior_std,
         fixed=fixed,
-        fisher_covariance=widths.covariance,
-        photon_covariance=widths.photon,
+        fisher_covariance=covariance,
+        photon_covariance=photon_covariance(plain, theta),
         crb=crb,
-        idata=az.from_dict(posterior=posterior, sample_stats=stats or None, observed_data=observed),
+        idata=inference_data(found, problem, draws, level, complete),
         arms=_arms(spectrum, problem, model + correction, level, jitters),
-        blocks=np.zeros((0, 2)) if widths.misfit is None else widths.misfit.blocks,
-        influence=np.zeros((0, 0)) if widths.misfit is None else widths.misfit.influence,
+        blocks=np.zeros((0, 2)) if found.misfit is None else found.misfit.blocks,
+        influence=np.zeros((0, 0)) if found.misfit is None else found.misfit.influence,
     )
 
 
-def give_up(
-    spectrum: Spectrum,
-    emulator: Emulator,
-    settings: Settings,
-    verdict: Verdict,
-    clock: dict[str, float],
-    start: Start | None = None,
-) -> FitResult:
+def give_up(found: Maximum) -> FitResult:
     """Result of a spectrum that cannot be fitted: NaN, flags and sentences."""
-    label_names = settings.reported(emulator)
+    spectrum, settings = found.ready.spectrum, found.settings
+    label_names = settings.reported(found.emulator)
     names = tuple(n for n in label_names if n not in settings.fixed)
     nan = np.full(len(names), np.nan)
     arms = []
@@ -127,7 +115,7 @@ def give_up(
         sigma = _sigma(arm.ivar, arm.good)
         arms.append(ArmFit(arm.name, arm.wavelength, arm.flux, sigma, empty, empty, empty, unused))
     return FitResult(
-        **_story(spectrum, emulator, settings, verdict, clock, start),
+        **_story(found),
         names=names,
         label_names=label_names,
         map=nan,
@@ -141,25 +129,19 @@ def give_up(
     )
 
 
-def _story(
-    spectrum: Spectrum,
-    emulator: Emulator,
-    settings: Settings,
-    verdict: Verdict,
-    clock: dict[str, float],
-    start: Start | None,
-) -> dict[str, Any]:
+def _story(found: Maximum) -> dict[str, Any]:
     """What a result tells of how it came about, whether or not there was a fit."""
+    spectrum, settings, verdict, start = found.ready.spectrum, found.settings, found.verdict, found.start
     return {
         "id": spectrum.id,
         "method": settings.method,
         "flags": verdict.flags,
         "messages": tuple(verdict.messages),
         "label_flags": verdict.labels,
-        "diagnostics": verdict.numbers | _seconds(clock),
+        "diagnostics": verdict.numbers | _seconds(found.clock),
         "ccf_velocity": np.zeros(0) if start is None else start.grid,
         "ccf": np.zeros(0) if start is None else start.ccf,
-        "provenance": _provenance(spectrum, emulator, settings),
+        "provenance": _provenance(spectrum, found.emulator, settings),
     }
 
 
@@ -175,7 +157,8 @@ def _sigma(ivar: FloatArray | None, good: np.ndarray) -> FloatArray:
 def _arms(
     spectrum: Spectrum, problem: Problem, model: FloatArray, level: list[FloatArray], jitters: FloatArray
 ) -> tuple[ArmFit, ...]:
-    extra = np.asarray(problem.arrays["error_variance"]) if "error_variance" in problem.arrays else np.zeros_like(model)
+    error = problem.model.pixels.error
+    extra = np.zeros_like(model) if error is None else np.asarray(error.variance)
     arms = []
     for a, arm in enumerate(spectrum.arms):
         n = arm.flux.size
@@ -238,9 +221,10 @@ def _provenance(spectrum: Spectrum, emulator: Emulator, settings: Settings) -> d
             "emulator_error": settings.emulator_error,
             "jitter": settings.jitter,
             "robust": settings.robust,
+            "sampler": asdict(settings.sampler),
             "seed": settings.seed,
         },
-        "versions": {p: version(p) for p in ("bayne", "jax", "numpyro", "numpy", "arviz", "astropy")},
+        "versions": {p: version(p) for p in ("bayne", "jax", "numpyro", "blackjax", "numpy", "arviz", "astropy")},
         "platform": platform.platform(terse=True),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -7,7 +7,8 @@ from dataclasses import replace
 import jax.numpy as jnp
 import numpy as np
 
-from ..likelihood import Problem, best_continuum
+from ..likelihoods import Problem, best_continuum
+from ..likelihoods.marginal import EmulatorError
 from ..spectrum import FloatArray
 
 #: A pixel this many robust standard deviations from the model is an outlier: one in two million of Gaussian noise.
@@ -24,9 +25,9 @@ def outliers(problem: Problem, theta: FloatArray) -> np.ndarray:
     absolute value) where that is larger than 1: noise that the file understates makes no outliers.
     """
     model, ratio, correction = (np.asarray(v) for v in best_continuum(problem, jnp.asarray(theta)))
-    arrays, used = problem.arrays, problem.plan.used
-    variance = np.asarray(arrays["noise"]) + np.asarray(arrays.get("error_variance", 0.0))
-    pull = np.abs(np.asarray(arrays["data"]) - (model + correction) * ratio) / np.sqrt(variance)
+    pixels, used = problem.model.pixels, problem.plan.used
+    residual = np.asarray(pixels.data) - (model + correction) * ratio
+    pull = np.abs(residual) / np.sqrt(np.asarray(pixels.total_variance))
     bad = np.zeros_like(used)
     for own, good, size in zip(bad, used, pull, strict=True):
         if good.any():
@@ -41,9 +42,9 @@ def without(problem: Problem, bad: np.ndarray) -> Problem:
     """The problem with pixels (a, n) taken out; same shapes, so that nothing is compiled again."""
     used = problem.plan.used & ~bad
     out = jnp.asarray(~used)
-    arrays = dict(problem.arrays) | {"used": jnp.asarray(used)}
-    arrays |= {name: jnp.where(out, 1.0, arrays[name]) for name in ("data", "noise")}
-    if "error_basis" in arrays:
-        arrays["error_basis"] = jnp.where(out[..., None], 0.0, arrays["error_basis"])
-        arrays["error_variance"] = jnp.where(out, 0.0, arrays["error_variance"])
-    return replace(problem, arrays=arrays, plan=replace(problem.plan, used=used))
+    pixels, error = problem.model.pixels, problem.model.pixels.error
+    if error is not None:
+        error = EmulatorError(jnp.where(out[..., None], 0.0, error.basis), jnp.where(out, 0.0, error.variance))
+    data, variance = (jnp.where(out, 1.0, value) for value in (pixels.data, pixels.variance))
+    pixels = replace(pixels, used=jnp.asarray(used), data=data, variance=variance, error=error)
+    return replace(problem.changed(pixels=pixels), plan=replace(problem.plan, used=used))

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import solve_triangular
 
-from ..likelihood import Prior
-from ..lockstep import lockstep
+from ..batching import batchable
+from ..likelihoods import Prior
 from ..spectrum import FloatArray
 from .copula import Marginals
 from .optimise import from_box, log_volume, to_box
@@ -35,7 +35,7 @@ TRAJECTORIES, TIMES, QUARTERS, STEP, ACCEPTED, LONGEST = 8, 6, (0.5, 1.5), 0.3, 
 
 #: Draws have forgotten where they started when no parameter keeps more than this share of its variance from there. Of a
 #: thousand draws that have, the worst of 40 parameters seems to keep 0.01.
-FORGOTTEN = 0.02
+MAX_CORRELATION = 0.02
 
 
 class Proposal(NamedTuple):
@@ -83,13 +83,13 @@ def population(
     start = x = _parameters(marginals, e[resampled(flat, count, rng)])
     step = jnp.asarray(STEP)
     for _ in range(TIMES):
-        momenta, luck = rng.standard_normal((TRAJECTORIES, *x.shape)), rng.random((TRAJECTORIES, count))
+        momenta, uniforms = rng.standard_normal((TRAJECTORIES, *x.shape)), rng.random((TRAJECTORIES, count))
         quarters = jnp.asarray(rng.uniform(*QUARTERS, TRAJECTORIES))
-        x, step = _moved(surrogate, prior, x, step, quarters, jnp.asarray(momenta), jnp.asarray(luck))
+        x, step = _moved(surrogate, prior, x, step, quarters, jnp.asarray(momenta), jnp.asarray(uniforms))
         slowest = np.argsort(-_kept(start, x))[:SLOWEST]
         which = jnp.asarray(np.tile(slowest, ALONE))
         x = _alone(surrogate, marginals, prior, x, which, jnp.asarray(rng.random((which.size, 2, count))))
-        if _kept(start, x).max() < FORGOTTEN:
+        if _kept(start, x).max() < MAX_CORRELATION:
             return x, proposal, np.inf
     return x, proposal, 0.0
 
@@ -101,12 +101,12 @@ def _kept(start: jax.Array, x: jax.Array) -> FloatArray:
     return np.divide((a * b).mean(axis=0), spread, out=np.ones_like(spread), where=spread > 0) ** 2
 
 
-@lockstep()
+@batchable()
 def _parameters(marginals: Marginals, e: jax.Array) -> jax.Array:
     return jax.vmap(marginals.parameters)(e)[0]
 
 
-@lockstep()
+@batchable()
 def _moved(
     surrogate: Surrogate,
     prior: Prior,
@@ -114,7 +114,7 @@ def _moved(
     step: jax.Array,
     quarters: jax.Array,
     momenta: jax.Array,
-    luck: jax.Array,
+    uniforms: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     """Parameters (k, n) after Hamiltonian trajectories through a surrogate's posterior, and the step that suits them.
 
@@ -126,7 +126,7 @@ def _moved(
     ----------
     quarters
         (t,) lengths of the trajectories, in quarters of a turn of a unit Gaussian.
-    momenta, luck
+    momenta, uniforms
         (t, k, n) standard normal and (t, k) uniform random numbers.
     """
     u = jax.vmap(lambda x: from_box(prior, x))(x)
@@ -142,7 +142,7 @@ def _moved(
 
     def move(state: Any, chance: Any) -> tuple[Any, None]:
         w, value, slope, step = state
-        quarter, momentum, luck = chance
+        quarter, momentum, uniforms = chance
 
         def leap(_: int, at: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
             w, momentum, value, slope = at
@@ -155,23 +155,23 @@ def _moved(
         end = jax.lax.fori_loop(0, steps, leap, (w, momentum, value, slope))
         gain = end[2] - value - 0.5 * jnp.sum(end[1] ** 2 - momentum**2, axis=-1)
         probability = jnp.where(jnp.isfinite(gain), jnp.exp(jnp.minimum(gain, 0.0)), 0.0)
-        taken = luck < probability
+        taken = uniforms < probability
         w, slope = (jnp.where(taken[:, None], new, old) for new, old in ((end[0], w), (end[3], slope)))
         step = step * jnp.exp(jnp.mean(probability) - ACCEPTED)
         return (w, jnp.where(taken, end[2], value), slope, step), None
 
     w = solve_triangular(spread, (u - mean).T, lower=True).T
-    (w, _, _, step), _ = jax.lax.scan(move, (w, *slopes(w), step), (quarters, momenta, luck))
+    (w, _, _, step), _ = jax.lax.scan(move, (w, *slopes(w), step), (quarters, momenta, uniforms))
     return jax.vmap(lambda w: to_box(prior, mean + spread @ w))(w), step
 
 
-@lockstep()
+@batchable()
 def _alone(
-    surrogate: Surrogate, marginals: Marginals, prior: Prior, x: jax.Array, which: jax.Array, luck: jax.Array
+    surrogate: Surrogate, marginals: Marginals, prior: Prior, x: jax.Array, which: jax.Array, uniforms: jax.Array
 ) -> jax.Array:
     """Parameters (k, n) after Metropolis steps of one at a time, whose proposals are flattened marginals.
 
-    ``which`` (t,) says which, one after the other; ``luck`` (t, 2, k) are uniform random numbers.
+    ``which`` (t,) says which, one after the other; ``uniforms`` (t, 2, k) are uniform random numbers.
     """
     log_density = LEVELLED * marginals.log_density
     mass = jnp.diff(marginals.x, axis=1) * jnp.exp(log_density - jnp.max(log_density, axis=1, keepdims=True))
@@ -182,7 +182,7 @@ def _alone(
 
     def step(at: Any, which: Any) -> tuple[Any, None]:
         x, value = at
-        i, (place, luck) = which
+        i, (place, uniforms) = which
 
         def proposal(value: jax.Array) -> jax.Array:
             cell = jnp.searchsorted(marginals.x[i], value, side="right") - 1
@@ -191,14 +191,14 @@ def _alone(
         new = jnp.interp(place, cumulative[i], marginals.x[i])
         other = x.at[:, i].set(new)
         there = density(other)
-        taken = jnp.log(luck) < there - value + proposal(x[:, i]) - proposal(new)
+        taken = jnp.log(uniforms) < there - value + proposal(x[:, i]) - proposal(new)
         return (jnp.where(taken[:, None], other, x), jnp.where(taken, there, value)), None
 
-    (x, _), _ = jax.lax.scan(step, (x, density(x)), (which, luck))
+    (x, _), _ = jax.lax.scan(step, (x, density(x)), (which, uniforms))
     return x
 
 
-@lockstep()
+@batchable()
 def _log_weight(
     surrogate: Surrogate, marginals: Marginals, prior: Prior, proposal: Proposal, e: jax.Array
 ) -> jax.Array:
@@ -212,7 +212,7 @@ def _log_weight(
     return jnp.where(jnp.isfinite(value), value, NOTHING)
 
 
-@lockstep()
+@batchable()
 def _moments(e: jax.Array, weight: jax.Array) -> Proposal:
     """Mean and Cholesky factor of the covariance of draws (k, n) with weights (k,) of mean 1."""
     mean = weight @ e / len(e)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,13 @@ from ..errors import BayneError
 from ..flags import Flag
 from ..instrument import Instrument, load_instrument
 from ..labels import VELOCITIES, check_known
-from ..likelihood import MAX_VELOCITY, broadening, check_order, continuum, cut_to_windows, reach
+from ..likelihoods import MAX_VELOCITY, broadening, check_order, continuum, cut_to_windows, prior_range
 from ..spectrum import FloatArray, Spectrum
 from ..wavelength import as_windows, within
 from .diagnose import Verdict
+from .draws import Sampler
 
-METHODS = ("nuts", "hmc", "fast", "laplace", "map")
+METHODS = ("fast", "nuts", "hmc", "smc", "laplace", "map")
 
 #: By how much the air's lines may have moved in the rest frame of nearly all stars (km/s).
 FAST_STAR = 300.0
@@ -48,11 +49,17 @@ class Settings:
     emulator_error: bool
     jitter: bool
     robust: bool
+    sampler: Sampler
     seed: int
 
-    def __post_init__(self) -> None:
-        if self.windows is not None:
-            object.__setattr__(self, "windows", as_windows(self.windows))
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> Settings:
+        """Those among the arguments of `fit_star`, by name."""
+        given = {field.name: arguments[field.name] for field in fields(cls)}
+        given |= {name: dict(given[name]) for name in ("priors", "fixed", "start")} | {"free": tuple(given["free"])}
+        if given["windows"] is not None:
+            given["windows"] = as_windows(given["windows"])
+        return cls(**given)
 
     def reported(self, emulator: Emulator) -> tuple[str, ...]:
         """The emulator's labels, and the velocities that are free or fixed."""
@@ -119,7 +126,7 @@ def check_arguments(settings: Settings, emulator: Emulator) -> None:
         if name in VELOCITIES and name not in (*settings.free, *emulator.label_names):
             raise BayneError(f"priors: {name} is not free; add it to free=, or fix it")
     if settings.priors.get("rv") is not None:
-        low, high = reach("rv", settings.priors["rv"])
+        low, high = prior_range("rv", settings.priors["rv"])
         if high < -MAX_VELOCITY or low > MAX_VELOCITY:
             raise BayneError(
                 f"prior of rv: {low:g} to {high:g} km/s lies outside ±{MAX_VELOCITY:g} km/s, the range that is searched"
@@ -159,7 +166,7 @@ def prepare(given: Any, emulator: Emulator, settings: Settings, name: str | None
     if profile is not None and profile.telluric:
         # a barycentric frame is off by 30 km/s at most: less than the windows are vague
         shift = FAST_STAR if spectrum.frame == "rest" else 0.0
-        spectrum = spectrum.with_mask([profile.behind_air(arm.wavelength, shift) for arm in spectrum.arms])
+        spectrum = spectrum.with_mask([profile.telluric_mask(arm.wavelength, shift) for arm in spectrum.arms])
     if settings.windows is not None:
         spectrum = spectrum.with_mask([~within(arm.wavelength, settings.windows) for arm in spectrum.arms])
     repaired = sum(spectrum.counts.get(key, 0) for key in ("not finite", "negative error"))

@@ -17,6 +17,7 @@ from ..files import replacing
 from ..flags import Flag
 from ..labels import over_hydrogen, unit
 from ..spectrum import FloatArray
+from .diagnose import rank_rhat
 
 #: Version of the result file; files of another version are refused by name.
 FORMAT = 2
@@ -92,7 +93,9 @@ class FitResult:
     label_flags
         Flags of single labels by name (`NEAR_EDGE`, `OUTSIDE_DOMAIN`, `PRIOR_DOMINATED`, ...).
     idata
-        ArviZ InferenceData: posterior (one variable per name), sample_stats, observed_data.
+        ArviZ InferenceData: posterior (one variable per name, and [X/H]), sample_stats, observed_data and constant_data
+        of the pixels that are used; of `fit_star` also log_likelihood (of blocks of wavelength, each given the others),
+        posterior_predictive and prior.
     arms
         See `ArmFit`.
     diagnostics
@@ -212,7 +215,7 @@ class FitResult:
         if np.isfinite(bound) and bound > 0:
             numbers["std_over_crb"] = sd / bound
         if self.has_chains:
-            numbers["rhat"] = float(az.rhat(values, method="rank"))
+            numbers["rhat"] = rank_rhat(values)
             numbers["ess_bulk"] = float(az.ess(values, method="bulk"))
             numbers["ess_tail"] = float(az.ess(values, method="tail"))
         elif self.method == "fast":

@@ -12,7 +12,7 @@ from scipy.stats import qmc
 from ..emulators import Emulator
 from ..forward import VELOCITY_MARGIN
 from ..labels import over_hydrogen
-from ..likelihood import MAX_VELOCITY
+from ..likelihoods import MAX_VELOCITY
 from ..lsf import FWHM_PER_SIGMA, GaussianLSF
 from ..spectrum import Arm, FloatArray, Spectrum
 from ..wavelength import C_KMS

@@ -8,9 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..forward import Arrays
-from ..likelihood import Static, factorise, jacobian, jitter_variance
-from ..lockstep import lockstep
+from ..batching import batchable
+from ..likelihoods import PixelModel, factorise
 from ..spectrum import FloatArray
 
 #: How far beyond the draws that taught it a surrogate's polynomials are believed: their distances from the middle, in
@@ -35,22 +34,22 @@ class Plane(NamedTuple):
         return (self.axes @ (models - self.model[..., None]).reshape(self.axes.shape[1], -1)).T
 
 
-@lockstep(0)
-def plane_at(static: Static, arrays: Arrays, theta: jax.Array) -> Plane:
+@batchable()
+def plane_at(model: PixelModel, theta: jax.Array) -> Plane:
     """Plane whose axes are whitened: axes Σ axesᵀ = 1, Σ the covariance of the pixels at `theta`.
 
     With J the Jacobian and L Lᵀ = Jᵀ Σ⁻¹ J the Fisher matrix, the axes are L⁻¹ Jᵀ Σ⁻¹: c is how far a spectrum is from
     the central one along that plane, in standard deviations of the noise. What nonlinearity does within it can be much,
     out of it is little (Bates & Watts 1980, J. R. Stat. Soc. B 42, 1: parameter effects and intrinsic curvature).
     """
-    model, derivatives = jacobian(static, arrays, theta)
-    factors = factorise(arrays, model, jitter_variance(static, arrays, theta), derivatives)
+    flux, derivatives = model.jacobian(theta)
+    factors = factorise(model.pixels, flux, model.jitter_variance(theta), derivatives)
     fisher = factors.quadratic()
     size = jnp.sqrt(jnp.diagonal(fisher)) + 1e-30
     # derivatives that vanish, or that others make up for, keep an axis of little length
     lower = jnp.linalg.cholesky(fisher / jnp.outer(size, size) + 1e-8 * jnp.eye(size.size)) * size[:, None]
     axes = jax.scipy.linalg.solve_triangular(lower, factors.solved(derivatives).reshape(-1, size.size).T, lower=True)
-    return Plane(model, axes)
+    return Plane(flux, axes)
 
 
 class Surrogate(NamedTuple):

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
+from ..batching import batchable
 from ..emulators import Emulator
-from ..forward import Arrays
-from ..likelihood import Problem, Static, build, log_like, predict
-from ..lockstep import lockstep
+from ..likelihoods import Problem, StarModel, build
 from ..spectrum import FloatArray
 from .prepare import Ready, Settings
 
@@ -27,7 +25,7 @@ DRAWS = 16
 MAX_SHIFT = 0.3
 
 
-def affordable(emulator: Emulator, settings: Settings, instrument: str) -> Emulator:
+def distilled_if_costly(emulator: Emulator, settings: Settings, instrument: str) -> Emulator:
     """The emulator, or where it is too costly for ``fast`` the one that `compile` makes of it, once for an instrument.
 
     Parameters
@@ -52,7 +50,7 @@ def affordable(emulator: Emulator, settings: Settings, instrument: str) -> Emula
         return compile(emulator, profile, tell=tell)
 
 
-def as_taught(problem: Problem, teacher: Emulator, ready: Ready, settings: Settings) -> Problem:
+def teacher_problem(problem: Problem, teacher: Emulator, ready: Ready, settings: Settings) -> Problem:
     """The same star, pixels, noise and pilot through the teacher.
 
     Parameters
@@ -65,32 +63,31 @@ def as_taught(problem: Problem, teacher: Emulator, ready: Ready, settings: Setti
         The spectrum, and the arguments of the fit.
     """
     other = build(
-        ready.spectrum, teacher, velocity=float(problem.arrays["velocity"]), bary=ready.bary, free=settings.free,
+        ready.spectrum, teacher, velocity=float(problem.model.forward.velocity), bary=ready.bary, free=settings.free,
         fixed=settings.fixed, priors=settings.priors, order=ready.order, pilot=ready.pilot, with_jitter=settings.jitter,
         process=settings.robust and ready.order is not None,
     )  # fmt: skip
-    return replace(other, arrays=dict(other.arrays) | _noise(problem))
+    return replace(other, model=_with_noise_of(other.model, problem.model))
 
 
-def _noise(problem: Problem) -> Arrays:
-    """What a distilled emulator and its teacher have in common: noise, errors, the continuum's process, widths."""
-    kept = ("error_basis", "error_variance", "photon", "spread", "centre", "shrink")
-    return {name: problem.arrays[name] for name in kept if name in problem.arrays}
+def _with_noise_of(model: StarModel, other: StarModel) -> StarModel:
+    """A model with what a distilled emulator and its teacher share: noise, errors, the continuum's process, widths."""
+    pixels = replace(model.pixels, spread=other.pixels.spread, error=other.pixels.error)
+    return replace(model, pixels=pixels, photon=other.photon, robust=other.robust)
 
 
-def corrected(problem: Problem, taught: Problem, theta: FloatArray) -> Problem:
+def add_correction(problem: Problem, teacher: Problem, theta: FloatArray) -> Problem:
     """The problem whose model is the teacher's at `theta`, and keeps its distance to it elsewhere."""
-    arrays = {name: value for name, value in problem.arrays.items() if name != "offset"}
-    at = jnp.asarray(theta)
-    ours, theirs = (_model(p.static, a, at) for p, a in ((problem, arrays), (taught, taught.arrays)))
-    both = arrays["used"] & taught.arrays["used"]
-    return replace(problem, arrays=arrays | {"offset": jnp.where(both, theirs - ours, 0.0)})
+    problem, at = problem.changed(offset=None), jnp.asarray(theta)
+    ours, theirs = (_model(p.model, at) for p in (problem, teacher))
+    both = problem.model.pixels.used & teacher.model.pixels.used
+    return problem.changed(offset=jnp.where(both, theirs - ours, 0.0))
 
 
-_model = lockstep(0)(predict)
+_model = batchable()(StarModel.predict)
 
 
-def teacher_shift(problem: Problem, taught: Problem, draws: FloatArray) -> float:
+def teacher_shift(problem: Problem, teacher: Problem, draws: FloatArray) -> float:
     """Root mean square over the parameters of how far the teacher would move their means, in standard deviations.
 
     To first order the means move by the covariance of the parameters with Δ, the difference of the two log
@@ -102,20 +99,20 @@ def teacher_shift(problem: Problem, taught: Problem, draws: FloatArray) -> float
     ----------
     problem
         Of the distilled emulator.
-    taught
-        `as_taught`.
+    teacher
+        `teacher_problem`.
     draws
         (..., n) from the posterior.
     """
-    used = problem.arrays["used"] & taught.arrays["used"]
+    used = problem.model.pixels.used & teacher.model.pixels.used
     every = draws.reshape(-1, draws.shape[-1])
     few = jnp.asarray(every[np.linspace(0, len(every) - 1, DRAWS).astype(int)])
-    common = _noise(problem) | {"used": used}
-    ours, theirs = (np.asarray(_at(p.static, dict(p.arrays) | common, few)) for p in (problem, taught))
+    models = (_with_noise_of(p.model, problem.model) for p in (problem, teacher))
+    ours, theirs = (np.asarray(_at(replace(m, pixels=replace(m.pixels, used=used)), few)) for m in models)
     return float(np.std(theirs - ours, ddof=1) / np.sqrt(draws.shape[-1]))
 
 
-@lockstep(0)
-def _at(static: Static, arrays: Arrays, x: jax.Array) -> jax.Array:
+@batchable()
+def _at(model: StarModel, x: jax.Array) -> jax.Array:
     """(m,) log likelihood of parameters (m, n)."""
-    return jax.lax.map(partial(log_like, static, arrays), x)
+    return jax.lax.map(model.log_like, x)

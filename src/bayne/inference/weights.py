@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import arviz as az
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ..spectrum import FloatArray
@@ -41,7 +43,8 @@ def smoothed(log_weight: FloatArray) -> tuple[FloatArray, float, float]:
 
 def resampled(log_weight: FloatArray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Systematic resampling: every draw comes as often as its weight says, rounded up or down; in random order."""
+    from blackjax.smc.resampling import systematic  # not at the top, where it would start JAX: see `hmc_kernel`
+
     weight = np.exp(log_weight - log_weight.max())
-    share = np.cumsum(weight) / np.sum(weight)
-    points = (np.arange(count) + rng.random()) / count
-    return rng.permutation(np.minimum(np.searchsorted(share, points), log_weight.size - 1))
+    key = jax.random.key(rng.integers(1 << 31))
+    return rng.permutation(np.asarray(systematic(key, jnp.asarray(weight / weight.sum()), count)))

@@ -2,9 +2,9 @@
 
 from .cramer_rao import STARS, Exposure, cramer_rao, expect
 from .exposure import expose
-from .fisher import bounds, expand, fisher_matrix
+from .fisher import bounds
 from .result import Bounds
-from .sweep import Sweep, reach, sweep
+from .sweep import Sweep, required_snr, sweep
 
 __all__ = [
     "STARS",
@@ -13,10 +13,8 @@ __all__ = [
     "Sweep",
     "bounds",
     "cramer_rao",
-    "expand",
     "expect",
     "expose",
-    "fisher_matrix",
-    "reach",
+    "required_snr",
     "sweep",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import jax
@@ -15,16 +14,13 @@ from rich.progress import track
 
 from ..emulators import Emulator
 from ..errors import BayneError
-from ..forward import Arrays
 from ..instrument import Instrument, load_instrument
 from ..labels import VELOCITIES, check_known
-from ..likelihood import Problem, Static, build, check_order, factorise, jacobian, jitter_variance, with_emulator_error
+from ..likelihoods import Correlation, Problem, StarModel, build, check_order, factorise, with_emulator_error
 from ..precision import double
 from ..spectrum import FloatArray, Spectrum
 from ..wavelength import within
-from .correlation import correlated, white
 from .exposure import SNR, expose
-from .fisher import fisher_matrix
 from .result import Bounds
 
 #: Rotation (km/s) of a star that has none given: a slow rotator's, for at none at all its derivative vanishes.
@@ -67,13 +63,13 @@ class Exposure:
     def unknown(self) -> np.ndarray:
         """(n,) positions of the parameters that are not known, among those of the problem."""
         own = (*self.emulator.label_names, *self.free)
-        return np.array([i for i, n in enumerate(self.problem.static.names) if n in own or n not in VELOCITIES])
+        return np.array([i for i, n in enumerate(self.problem.model.names) if n in own or n not in VELOCITIES])
 
     @double
     def at(self, values: Mapping[str, float]) -> tuple[Problem, jax.Array]:
         """Problem and parameters (n,) of a star."""
         given = {"rv": 0.0, "vsini": VSINI, "vmac": 0.0, "lsf_scale": 1.0, "lsf_box": 1.0} | dict(values)
-        theta = jnp.asarray([given.get(name, 0.0) for name in self.problem.static.names])
+        theta = jnp.asarray([given.get(name, 0.0) for name in self.problem.model.names])
         problem = self.problem
         if self.emulator_error:
             problem = with_emulator_error(problem, self.emulator, theta)
@@ -88,10 +84,10 @@ class Exposure:
         prior, keep = problem.prior, self.unknown
         both = np.ix_(keep, keep)
         return Bounds(
-            names=tuple(problem.static.names[i] for i in keep),
+            names=tuple(problem.model.names[i] for i in keep),
             labels=self.emulator.label_names,
             values=np.asarray(theta)[keep],
-            fisher=np.asarray(_fisher(problem.static, problem.arrays, theta))[both],
+            fisher=np.asarray(_fisher(problem.model, theta))[both],
             prior=np.asarray(prior.curvature(theta))[both],
             width=np.asarray(prior.upper - prior.lower)[keep],
             prior_std=problem.prior_std[keep],
@@ -103,8 +99,8 @@ class Exposure:
         problem, theta = self.at(values)
         whole = self._bounds(problem, theta)
         wide = np.sqrt(np.diag(whole.covariance))
-        easier = {"continuum": replace(problem, arrays=dict(problem.arrays) | {"spread": 0 * problem.arrays["spread"]})}
-        if "error_basis" in problem.arrays:
+        easier = {"continuum": _with_spread(problem, 0.0)}
+        if problem.model.pixels.error is not None:
             easier["emulator error"] = self.problem
         found = {name: wide / np.sqrt(np.diag(self._bounds(p, theta).covariance)) - 1 for name, p in easier.items()}
         for i, name in enumerate(whole.names):
@@ -126,8 +122,8 @@ class Exposure:
         """
         problem, theta = self.at(values)
         covariance = self._bounds(problem, theta).covariance
-        moving = self.unknown[self.unknown < problem.static.n_mean]
-        share = np.asarray(_shares(problem.static, problem.arrays, theta, jnp.asarray(covariance), moving))
+        moving = self.unknown[self.unknown < problem.model.n_mean]
+        share = np.asarray(_shares(problem.model, theta, jnp.asarray(covariance), moving))
         return self._by_arm(share)
 
     @double
@@ -136,8 +132,8 @@ class Exposure:
         and LSF scale, per unit of each, as the instrument would see them.
         """
         problem, theta = self.at(values)
-        moving = self.unknown[self.unknown < problem.static.n_mean]
-        _, derivatives = _jacobian(problem.static, problem.arrays, theta)
+        moving = self.unknown[self.unknown < problem.model.n_mean]
+        _, derivatives = _jacobian(problem.model, theta)
         return self._by_arm(np.moveaxis(np.asarray(derivatives), -1, 0)[moving])
 
     def _by_arm(self, pixels: FloatArray) -> tuple[list[FloatArray], list[FloatArray]]:
@@ -145,20 +141,25 @@ class Exposure:
         return [a.wavelength for a in arms], [pixels[:, k, : a.wavelength.size] for k, a in enumerate(arms)]
 
 
-_fisher = partial(jax.jit, static_argnums=0)(fisher_matrix)
-_jacobian = partial(jax.jit, static_argnums=0)(jacobian)
+_fisher, _jacobian = jax.jit(StarModel.fisher), jax.jit(StarModel.jacobian)
 
 
-@partial(jax.jit, static_argnums=0)
-def _shares(static: Static, arrays: Arrays, theta: jax.Array, covariance: jax.Array, moving: jax.Array) -> jax.Array:
+@jax.jit
+def _shares(model: StarModel, theta: jax.Array, covariance: jax.Array, moving: jax.Array) -> jax.Array:
     """(n, a, n_pixels) see `Exposure.information`; zero for the jitters, not `moving` the mean."""
-    arrays, model, derivatives = white(arrays, *jacobian(static, arrays, theta))
+    pixels, flux, derivatives = model.whitened(theta)
     k = moving.size
     hidden = derivatives[..., moving] @ covariance[:k, :k]
-    solved = factorise(arrays, model, jitter_variance(static, arrays, theta), hidden).solved(hidden)
+    solved = factorise(pixels, flux, model.jitter_variance(theta), hidden).solved(hidden)
     share = jnp.moveaxis(hidden * solved, -1, 0)
     total = jnp.sum(share, axis=(1, 2), keepdims=True)
     return jnp.pad(share / jnp.where(total > 0, total, 1.0), ((0, covariance.shape[0] - k), (0, 0), (0, 0)))
+
+
+def _with_spread(problem: Problem, factor: float) -> Problem:
+    """The problem with the continuum's prior wider by a factor."""
+    pixels = problem.model.pixels
+    return problem.changed(pixels=replace(pixels, spread=factor * pixels.spread))
 
 
 @double
@@ -205,10 +206,9 @@ def expect(
     if not problem.plan.used.any():
         raise BayneError(f"{profile.name}: no pixel is far enough inside the emulator's windows for its broad kernels")
     if priors is None:
-        arrays = dict(problem.arrays)
-        problem = replace(problem, arrays=arrays | {"spread": FLAT * arrays["spread"]})
+        problem = _with_spread(problem, FLAT)
     if correlation != 0:
-        problem = replace(problem, arrays=correlated(problem.arrays, correlation))
+        problem = problem.changed(correlation=Correlation.of(problem.plan.used, correlation))
     return Exposure(emulator, spectrum, problem, tuple(free), emulator_error)
 
 
@@ -277,11 +277,11 @@ def cramer_rao(
     check_known(labels, (*emulator.label_names, *VELOCITIES), "labels")
     problem = exposure.problem
     for name in VELOCITIES:
-        if name in labels and name not in problem.static.names:
+        if name in labels and name not in problem.model.names:
             known = "is contained in the emulator's spectra" if name in emulator.card.absorbs else "is not in free="
             raise BayneError(f"labels: {name} {known}; leave it out, or free it")
         if name in labels and name not in emulator.label_names:
-            i = problem.static.names.index(name)
+            i = problem.model.names.index(name)
             low, high = float(problem.prior.lower[i]), float(problem.prior.upper[i])
             if not np.all((np.asarray(labels[name]) >= low) & (np.asarray(labels[name]) <= high)):
                 raise BayneError(f"labels: {name} = {labels[name]}: give {low:.0f} to {high:.0f} km/s")

@@ -69,7 +69,7 @@ def expose(
         bare = make_arm(native, np.ones(native.size), medium=profile.medium)  # type: ignore[arg-type]
         wave = bare.wavelength
         level = _snr(snr, arm.name, wave) * (np.sqrt(np.gradient(wave)) if per == "angstrom" else 1.0)
-        hidden = profile.behind_air(wave) | (level == 0)
+        hidden = profile.telluric_mask(wave) | (level == 0)
         ivar = np.where(hidden, 0.0, level**2)
         made.append(replace(bare, ivar=ivar, mask=hidden, lsf=profile.lsf(arm.name, wave), name=arm.name))
     spectrum = Spectrum(tuple(made), frame="rest", id=profile.name, instrument=profile.name)

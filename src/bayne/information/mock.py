@@ -14,7 +14,7 @@ from ..emulators import Card, Emulator, load_emulator
 from ..emulators.linear import Linear
 from ..errors import BayneError
 from ..files import remove_files, replacing
-from ..forward import observe, plan
+from ..forward import plan
 from ..instrument import Instrument, load_instrument
 from ..labels import unit
 from ..precision import double
@@ -71,7 +71,7 @@ def mock_star(
     star = Spectrum(bare, frame="barycentric", id=f"mock-{seed}", instrument=name)
     the_plan = plan(star, emulator, rv, max_vsini=max(vsini, 1.0))
     at = (jnp.asarray(v) for v in (rv, vsini, 0.0, 1.0, 1.0))
-    flux = np.asarray(observe(the_plan.static, the_plan.arrays, jnp.asarray(rest)[None], *at))[..., 0]
+    flux = np.asarray(the_plan.forward.observe(jnp.asarray(rest)[None], *at))[..., 0]
     if not the_plan.used.any():
         raise BayneError(f"{emulator.card.name!r} has no wavelength of {name!r}")
     rng = np.random.default_rng(seed)

@@ -8,9 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..forward import Arrays
-from ..likelihood import Static, factorise, jacobian, jitter_variance
-from ..lockstep import lockstep
+from ..batching import batchable
+from ..likelihoods import StarModel, factorise
 from ..spectrum import FloatArray
 
 #: Length of a block (Å), well above that of the residuals' correlation, and the least number of blocks. The result
@@ -32,17 +31,17 @@ class Misfit(NamedTuple):
     blocks: FloatArray
 
 
-@lockstep(0)
-def scores(static: Static, arrays: Arrays, theta: jax.Array) -> jax.Array:
+@batchable()
+def scores(model: StarModel, theta: jax.Array) -> jax.Array:
     """(a, n, m) derivatives of the log likelihood by the parameters of the mean, pixel by pixel.
 
     Continuum and emulator error are taken out of the residual and of the derivatives of the model: a block of
     wavelength tells of the labels what is left then.
     """
-    model, derivatives = jacobian(static, arrays, theta)
-    residual = jnp.where(arrays["used"], arrays["data"] - model, 0.0)
+    flux, derivatives = model.jacobian(theta)
+    residual = jnp.where(model.pixels.used, model.pixels.data - flux, 0.0)
     both = jnp.concatenate([derivatives, residual[..., None]], axis=-1)
-    factors = factorise(arrays, model, jitter_variance(static, arrays, theta), both)
+    factors = factorise(model.pixels, flux, model.jitter_variance(theta), both)
     solved, weight = factors.solved(both), factors.weight[..., None]
     return jnp.where(weight > 0, solved[..., :-1] / jnp.where(weight > 0, weight, 1.0), 0.0) * solved[..., -1:]
 

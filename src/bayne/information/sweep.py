@@ -89,15 +89,15 @@ def sweep(
     return Sweep(over, tuple(values), tuple(found))
 
 
-def reach(swept: Sweep, target: float) -> dict[str, float]:
+def required_snr(swept: Sweep, target: float) -> dict[str, float]:
     """S/N at which each abundance has a bound of `target` dex, between those of a sweep over S/N.
 
     Interpolated in the logarithms of both. Below the first of them where that is enough; inf where the last is not.
     """
     if swept.over != "snr" or list(swept.values) != sorted(swept.values):
-        raise BayneError("reach: give a sweep over S/N that increases")
+        raise BayneError("required_snr: give a sweep over S/N that increases")
     if not target > 0:
-        raise BayneError(f"reach {target}: give a positive number of dex")
+        raise BayneError(f"required_snr {target}: give a positive number of dex")
     snr, found = np.log(np.array(swept.values, dtype=float)), {}
     for name in swept.bounds[0].names:
         if not name.endswith(("_fe", "fe_h")):

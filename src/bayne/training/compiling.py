@@ -20,7 +20,7 @@ from ..emulators.coordinates import absorbance, hydrogen_matrix, sensitivity
 from ..emulators.payne_large import PayneLarge
 from ..errors import BayneError
 from ..files import digest, remove_files, unfinished
-from ..forward import observe, plan
+from ..forward import plan
 from ..instrument import Instrument, load_instrument
 from ..lsf import GaussianLSF
 from ..precision import double
@@ -171,15 +171,15 @@ def _target(emulator: Emulator, profile: Instrument) -> Target:
         arms.append(make_arm(wave, one, error=one, name=str(k), lsf=GaussianLSF(wave / resolution)))
     made = plan(Spectrum(tuple(arms), frame="rest", id=profile.name), emulator, 0.0, margin=0.0)
     at_rest = [jnp.asarray(value, jnp.float64) for value in (0.0, 0.0, 0.0, 1.0, 1.0)]
-    observed = jax.jit(lambda arrays, flux: observe(made.static, arrays, flux, *at_rest))
+    observed = jax.jit(lambda forward, flux: forward.observe(flux, *at_rest))
     wavelength = np.zeros(made.used.shape)
     for row, arm in zip(wavelength, arms, strict=True):
         row[: arm.wavelength.size] = arm.wavelength
     return Target(
         wavelength[made.used],
         resolution,
-        lambda flux: np.asarray(observed(made.arrays, jnp.asarray(flux)))[made.used].T,
-        np.asarray(made.arrays["independent"])[made.used],
+        lambda flux: np.asarray(observed(made.forward, jnp.asarray(flux)))[made.used].T,
+        np.asarray(made.forward.independent)[made.used],
     )
 
 

@@ -267,7 +267,7 @@ def _fresh(grid: Grid, rows: np.ndarray, settings: Config) -> tuple[Trainable, d
         "mean": (flux if network.output == "flux" else absorbance(flux)).mean(0),
         **{name: np.asarray(value) for name, value in made.items()},
     }
-    return network, network.dress(arrays, grid.names, grid.wavelength)
+    return network, network.add_derived(arrays, grid.names, grid.wavelength)
 
 
 def _inherited(grid: Grid, base: Emulator, settings: Config) -> tuple[Trainable, dict[str, np.ndarray]]:

@@ -1,0 +1,243 @@
+"""The likelihood of one spectrum, and its NumPyro model, for use in models of one's own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+
+from ..emulators import Emulator
+from ..errors import BayneError
+from ..labels import check_known, over_hydrogen
+from ..likelihoods import MarginalNormal, Prior, StarModel
+from ..precision import double
+from ..spectrum import FloatArray
+from .batch import bound_settings
+from .maximum import find_maximum
+from .prepare import check_arguments
+
+log = logging.getLogger("bayne")
+
+#: Sites of a model that are no parameters: the observed flux, and what keeps labels inside the emulator's hull.
+FLUX, HULL = "flux", "hull"
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Likelihood:
+    """Likelihood of a spectrum as a function of the parameters of its star; a pytree.
+
+    Parameters are given by name, in the units of the labels, velocities in km/s. Their shapes broadcast, and those of
+    the answers begin with what comes of it, "..." below. An ``excess_<arm>`` is ln(1 + jitter²/s²), s the arm's median
+    photon error; where none are given, they keep their best values.
+
+    Parameters
+    ----------
+    names
+        Free parameters.
+    fixed
+        Labels that are held.
+    model, prior
+        What a fit has of the star: see `bayne.likelihoods`.
+    theta
+        (n,) parameters where the posterior has its maximum.
+    wavelength
+        (p,) vacuum Å of the pixels that are used, arm after arm, in the frame of the spectrum.
+    index
+        (p,) where these are among the pixels of all arms.
+    """
+
+    names: tuple[str, ...] = field(metadata={"static": True})
+    fixed: dict[str, float]
+    model: StarModel
+    prior: Prior
+    theta: jax.Array
+    wavelength: jax.Array
+    index: jax.Array
+
+    @property
+    def data(self) -> jax.Array:
+        """(p,) observed flux over the pilot continuum."""
+        return self.model.pixels.data.ravel()[self.index]
+
+    @property
+    def best(self) -> dict[str, jax.Array]:
+        """Parameters where the posterior has its maximum: where samplers should begin."""
+        return dict(zip(self.names, self.theta, strict=True))
+
+    def log_prob(self, params: Mapping[str, Any]) -> jax.Array:
+        """Log likelihood (...) of the data.
+
+        Raises
+        ------
+        BayneError
+            Parameters that are missing or unknown, shapes that do not broadcast, or JAX without 64 bits.
+        """
+        return self._each(self.model.log_like, "(m)->()", params)
+
+    def predict(self, params: Mapping[str, Any]) -> jax.Array:
+        """(..., p) spectrum of the star at the parameters, over the pilot continuum; raises as `log_prob` does."""
+        plain = replace(self.model, robust=None)
+        return self._each(lambda theta: plain.predict(theta).ravel()[self.index], "(m)->(p)", params)
+
+    def distribution(self, params: Mapping[str, Any]) -> MarginalNormal:
+        """NumPyro distribution of `data` at the parameters: of batch shape (...) and event shape (p,).
+
+        It is a multivariate normal whose covariance holds photon noise, jitter, continuum and emulator error. Robust
+        widths make it change more slowly with the parameters than `predict` does, so that posteriors are as wide as the
+        misfit says.
+
+        Raises
+        ------
+        BayneError
+            As `log_prob` does.
+        """
+        model = self._each(self.model.predict, "(m)->(a,n)", params)
+
+        def extra(theta: jax.Array) -> jax.Array:
+            found = self.model.jitter_variance(theta)
+            return jnp.zeros(len(self.model.pixels.data)) if found is None else found
+
+        return MarginalNormal(self.model.pixels, model, self._each(extra, "(m)->(a)", params), self.index)
+
+    def log_hull(self, params: Mapping[str, Any]) -> jax.Array:
+        """(...) what leaving the hull of the emulator's training labels costs: 0 inside; raises as `log_prob` does."""
+        return self._each(self.prior.log_hull, "(m)->()", params)
+
+    def _each(self, function: Any, signature: str, params: Mapping[str, Any]) -> Any:
+        return jnp.vectorize(function, signature=signature)(self._vector(params))
+
+    def _vector(self, params: Mapping[str, Any]) -> jax.Array:
+        """(..., n) parameters in order."""
+        if not jax.config.jax_enable_x64:  # type: ignore[attr-defined]
+            raise BayneError("sums over pixels need 64-bit numbers: call numpyro.enable_x64() before anything else")
+        check_known(params, self.names, "params")
+        given = {name: value for name, value in self.best.items() if name.startswith("excess_")} | dict(params)
+        missing = [name for name in self.names if name not in given]
+        if missing:
+            raise BayneError(f"params: {', '.join(missing)} missing; give all of {', '.join(self.names)}")
+        shapes = {name: jnp.shape(value) for name, value in given.items()}
+        try:
+            shape = np.broadcast_shapes(*shapes.values())
+        except ValueError:
+            told = ", ".join(f"{name} {shape}" for name, shape in shapes.items() if shape)
+            raise BayneError(f"params: shapes that do not broadcast: {told}") from None
+        return jnp.stack([jnp.broadcast_to(jnp.asarray(given[name], float), shape) for name in self.names], axis=-1)
+
+
+@double
+def likelihood(spectrum: Any, emulator: Emulator, *, id: str | None = None, **options: Any) -> Likelihood:
+    """The likelihood of one spectrum, for models of one's own.
+
+    The spectrum is prepared as `fit_star` prepares it: velocity and pilot continuum are found, the pixels chosen,
+    outliers left out, and the posterior maximum found, about which errors are made to count the model's misfit.
+
+    Parameters
+    ----------
+    spectrum, emulator, id
+        See `fit_star`.
+    options
+        Those of `fit_star` that say what is fitted: ``instrument``, ``resolution``, ``snr``, ``priors``, ``fixed``,
+        ``start``, ``free``, ``continuum``, ``windows``, ``emulator_error``, ``jitter``, ``robust``. ``robust=False``
+        leaves out robust widths and the wandering of the continuum, ``jitter=False`` the extra scatter and the search
+        for outliers.
+
+    Returns
+    -------
+    Likelihood
+        Of the emulator itself: a network that evaluates every wavelength by itself should be compiled for the
+        instrument first (`bayne.compile`).
+
+    Raises
+    ------
+    BayneError
+        Arguments that are wrong, or a spectrum that cannot be fitted, with the reason.
+    """
+    settings = bound_settings("map", options)
+    check_arguments(settings, emulator)
+    found = find_maximum(spectrum, emulator, settings, id)
+    problem, verdict = found.problem, found.verdict
+    if problem is None:
+        raise BayneError(" ".join(("the spectrum cannot be fitted:", *verdict.flags.sentences(), *verdict.messages)))
+    if verdict.flags.bad:
+        log.warning("%s: %s", found.ready.spectrum.id, " ".join((*verdict.flags.sentences(), *verdict.messages)))
+    index = np.flatnonzero(np.asarray(problem.model.pixels.used))
+    wavelength = _by_arm([arm.wavelength for arm in found.ready.spectrum.arms], problem.plan.used.shape[1])
+    fixed = {name: value for name, value in settings.fixed.items() if name in settings.reported(found.emulator)}
+    return Likelihood(
+        problem.model.names, fixed, problem.model, problem.prior, jnp.asarray(found.theta),
+        jnp.asarray(wavelength.ravel()[index]), jnp.asarray(index),
+    )  # fmt: skip
+
+
+def _by_arm(values: list[FloatArray], n: int) -> FloatArray:
+    """(a, n) values of arms of different length, zero where there are none."""
+    return np.stack([np.pad(value, (0, n - value.size)) for value in values])
+
+
+@dataclass(frozen=True, eq=False)
+class SpectrumModel:
+    """A NumPyro model; a call declares its sites.
+
+    Sites are one per parameter, [X/H] as deterministics, ``hull`` and ``flux``. `numpyro.handlers.scope` gives them a
+    prefix, so that a model may hold several stars.
+
+    Parameters
+    ----------
+    likelihood
+        Of the spectrum; its ``best`` is where samplers should begin.
+    priors
+        Of the parameters, by name.
+    """
+
+    likelihood: Likelihood
+    priors: dict[str, dist.Distribution]
+
+    def __call__(self, observed: bool = True) -> None:
+        """Declare the sites.
+
+        Parameters
+        ----------
+        observed
+            Whether the flux is that of the spectrum; False has it predicted.
+        """
+        like = self.likelihood
+        params = {name: numpyro.sample(name, prior) for name, prior in self.priors.items()}
+        values = like.fixed | params
+        for name, (one, other) in over_hydrogen(tuple(values)).items():
+            numpyro.deterministic(name, values[one] + values[other])
+        numpyro.factor(HULL, like.log_hull(params))
+        numpyro.sample(FLUX, like.distribution(params), obs=like.data if observed else None)
+
+
+def model(spectrum: Any, emulator: Emulator, *, id: str | None = None, **options: Any) -> SpectrumModel:
+    """The NumPyro model of one spectrum, with one named site per label; `fit_star` samples the same density.
+
+    Parameters
+    ----------
+    spectrum, emulator, id, options
+        See `likelihood`.
+
+    Returns
+    -------
+    SpectrumModel
+        For `numpyro.infer`: ``NUTS(model, init_strategy=init_to_value(values=model.likelihood.best))``.
+
+    Raises
+    ------
+    BayneError
+        As `likelihood` does; or a label has the name of another site.
+    """
+    like = likelihood(spectrum, emulator, id=id, **options)
+    sites = (*like.names, *over_hydrogen((*like.names, *like.fixed)), FLUX, HULL)
+    twice = sorted({name for name in sites if sites.count(name) > 1})
+    if twice:
+        raise BayneError(f"labels {', '.join(twice)}: another site of the model has that name; rename the label")
+    return SpectrumModel(like, {name: like.prior.one(i) for i, name in enumerate(like.names)})

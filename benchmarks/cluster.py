@@ -47,7 +47,7 @@ def mock_cluster(
 ) -> tuple[list[bayne.Spectrum], np.ndarray]:
     """Spectra of a cluster's stars, and their [Mg/Fe]."""
     rng = np.random.default_rng(seed)
-    magnesium = np.clip(rng.normal(mean, scatter, stars), -0.4, 0.6)
+    magnesium = np.clip(rng.normal(mean, scatter, stars), -0.39, 0.69)
     spectra = []
     for i, mg in enumerate(magnesium):
         labels = LABELS | {"teff": rng.uniform(5300, 6100), "fe_h": -0.1, "mg_fe": mg}

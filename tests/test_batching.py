@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bayne import batchable as module
+from bayne import batching as module
 from bayne.batching import batchable, run_together
 from bayne.precision import double
 

@@ -21,6 +21,9 @@ from toy import erring_emulator
 
 COUNT = 100
 
+#: Enough lines for all labels, few enough pixels for NumPyro's own samplers.
+SHORT = {"windows": [(5000.0, 5050.0)]}
+
 
 @pytest.fixture(autouse=True)
 def double():
@@ -31,14 +34,14 @@ def double():
 @pytest.fixture(scope="module")
 def like(star):
     """With all that the noise can have: jitter, a wandering continuum, emulator error, robust widths."""
-    return bayne.likelihood(star, erring_emulator())
+    return bayne.likelihood(star, erring_emulator(), **SHORT)
 
 
 @pytest.fixture(scope="module")
 def model(star):
     """With a Gaussian prior, one that is neither Gaussian nor uniform, and a fixed label."""
     priors = {"teff": (5400.0, 200.0), "logg": dist.StudentT(4.0, 4.3, 0.2)}
-    return bayne.model(star, erring_emulator(), priors=priors, fixed={"mg_fe": 0.15})
+    return bayne.model(star, erring_emulator(), priors=priors, fixed={"mg_fe": 0.15}, **SHORT)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +50,10 @@ def chain(model):
     with jax.enable_x64(True):
         start = init_to_value(values=model.likelihood.best)
         mcmc = MCMC(
-            NUTS(model, init_strategy=start, dense_mass=True), num_warmup=300, num_samples=300, progress_bar=False
+            NUTS(model, init_strategy=start, dense_mass=True, max_tree_depth=6),
+            num_warmup=300,
+            num_samples=300,
+            progress_bar=False,
         )
         mcmc.run(jax.random.key(1))
     return mcmc
@@ -133,7 +139,9 @@ def test_the_data_are_what_the_distribution_expects(like):
 
 
 def test_what_the_noise_can_have_is_left_out_by_name(star, like):
-    bare = bayne.likelihood(star, erring_emulator(), jitter=False, robust=False, emulator_error=False, continuum=2)
+    bare = bayne.likelihood(
+        star, erring_emulator(), jitter=False, robust=False, emulator_error=False, continuum=2, **SHORT
+    )
     assert not any(name.startswith("excess") for name in bare.names)
     assert bare.model.robust is None
     assert bare.model.pixels.error is None
@@ -191,7 +199,7 @@ def test_sites_are_labels_and_their_sums(model):
 def test_mcmc_finds_what_fit_star_finds(model, chain, star):
     result = bayne.fit_star(
         star, erring_emulator(), priors={"teff": (5400.0, 200.0), "logg": dist.StudentT(4.0, 4.3, 0.2)},
-        fixed={"mg_fe": 0.15},
+        fixed={"mg_fe": 0.15}, **SHORT,
     )  # fmt: skip
     for name in ("teff", "logg", "fe_h", "rv"):
         draws, row = chain.get_samples()[name], result.table[list(result.table["label"]).index(name)]

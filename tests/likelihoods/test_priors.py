@@ -2,9 +2,11 @@
 
 import json
 
+import jax
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+from scipy import stats
 
 from bayne.errors import BayneError
 from bayne.likelihoods.priors import described, make_prior
@@ -79,3 +81,32 @@ def test_priors_are_told_apart_by_all_their_parameters():
     assert "object at" not in "".join(texts)
     found = described(dist.TruncatedNormal(5000.0, 100.0, low=4000.0, high=6000.0))
     assert found["base_dist"] == {"distribution": "Normal", "loc": 5000.0, "scale": 100.0}
+
+
+def test_draws_have_the_distributions_that_were_given():
+    """Cut to the box; and with a wall, as often as they lie inside of it."""
+    student = dist.StudentT(3.0, 5200.0, 300.0)
+    prior, _ = build(teff=student, logg=(4.8, 0.3))
+    draws, inside = prior.sample(np.random.default_rng(0), 4000)
+    assert inside == 1
+    t, normal = stats.t(3.0, 5200.0, 300.0), stats.truncnorm((1 - 4.8) / 0.3, (5 - 4.8) / 0.3, 4.8, 0.3)
+    ends = t.cdf(LOW[0]), t.cdf(HIGH[0])
+    assert stats.kstest(draws[:, 0], lambda x: (t.cdf(x) - ends[0]) / (ends[1] - ends[0])).pvalue > 0.01
+    assert stats.kstest(draws[:, 1], normal.cdf).pvalue > 0.01
+    wall = (np.array([[1 / 3000.0, 0.0]]), np.array([5000.0 / 3000.0]))
+    prior, _ = make_prior(("teff", "logg"), LOW, HIGH, {}, wall)
+    draws, inside = prior.sample(np.random.default_rng(0), 4000)
+    assert inside == pytest.approx(1 / 3, abs=0.03)
+    assert stats.kstest(draws[:, 0], stats.uniform(4000, 1000).cdf).pvalue > 0.01
+
+
+def test_one_parameter_has_the_density_of_the_whole():
+    """A product of distributions, each normalised: what NumPyro samples is what fits do."""
+    prior, _ = build(teff=dist.Cauchy(5200.0, 300.0), logg=(4.8, 0.3))
+    x = np.array([5300.0, 4.5])
+    with jax.enable_x64(True):
+        parts = [float(prior.one(i).log_prob(value)) for i, value in enumerate(x)]
+    assert sum(parts) == pytest.approx(float(prior.log_density(x)), rel=1e-5)
+    assert np.trapezoid(np.exp(prior.one(0).log_prob(np.linspace(4000, 7000, 5001))), dx=0.6) == pytest.approx(
+        1, abs=1e-3
+    )

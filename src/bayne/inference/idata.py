@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import arviz as az
-import jax
 import numpy as np
 
 from ..information.robust import blocks_of
@@ -76,8 +75,8 @@ def inference_data(
             f"flux_{arm.name}": (told.flux[:, a, own] * scale[a, own]).astype(np.float32)[None]
             for a, (arm, own) in enumerate(zip(arms, pixels, strict=True))
         }
-        x, _ = problem.prior.sample(jax.random.key(found.settings.seed), PRIOR_DRAWS)
-        groups["prior"] = with_sums({name: np.asarray(x[None, :, i]) for i, name in enumerate(names)}, fixed)
+        x, _ = problem.prior.sample(rng, PRIOR_DRAWS)
+        groups["prior"] = with_sums({name: x[None, :, i] for i, name in enumerate(names)}, fixed)
         first = [int(np.flatnonzero(block.ravel() == b)[0]) for b in range(int(block.max()) + 1)]
         coords["block"] = [f"{arms[i // block.shape[1]].name} {wavelength.ravel()[i]:.1f}" for i in first]
         dims["flux"] = ["block"]

@@ -61,19 +61,21 @@ def predict(
     linear = Linear.of(problem.model, theta)
     pieces = linear.pieces(block)
     used, data = np.asarray(problem.model.pixels.used), np.asarray(problem.model.pixels.data)
-    parts, flux = [], np.empty((len(chosen), *data.shape))
-    for start in range(0, len(x), CHUNK):
-        rows = x[start : start + CHUNK]
+    # draws that were resampled come several times
+    rows, where = np.unique(x, axis=0, return_inverse=True)
+    like, flux = [], np.empty((len(chosen), *data.shape))
+    for start in range(0, len(rows), CHUNK):
+        some = rows[start : start + CHUNK]
         # always of one shape: what remains is filled up with the first
-        full = np.concatenate([rows, np.repeat(rows[:1], CHUNK - len(rows), axis=0)])
-        models = np.moveaxis(np.asarray(_predictions(problem.model, jnp.asarray(full))), -1, 0)[: len(rows)]
+        full = np.concatenate([some, np.repeat(some[:1], CHUNK - len(some), axis=0)])
+        models = np.moveaxis(np.asarray(_predictions(problem.model, jnp.asarray(full))), -1, 0)[: len(some)]
         residual = np.where(used, data - models, 0.0)
         coefficients = linear.mean(residual)
-        parts.append(linear.log_densities(residual, coefficients, pieces))
-        for place in np.flatnonzero((chosen >= start) & (chosen < start + len(rows))):
-            i = chosen[place] - start
-            flux[place] = linear.replicate(models[i], coefficients[i], rng)
-    return Predictive(np.concatenate(parts), flux)
+        like.append(linear.log_densities(residual, coefficients, pieces))
+        for place, i in enumerate(where[chosen] - start):
+            if 0 <= i < len(some):
+                flux[place] = linear.replicate(models[i], coefficients[i], rng)
+    return Predictive(np.concatenate(like)[where], flux)
 
 
 @batchable()
@@ -113,7 +115,8 @@ class Linear:
         extra = model.jitter_variance(x)
         variance = np.asarray(pixels.total_variance) + (0.0 if extra is None else np.asarray(extra)[:, None])
         weight = np.where(np.asarray(pixels.used), 1 / variance, 0.0)
-        own = np.asarray(model.predict(x)[..., None] * pixels.scaled_basis)
+        flux = np.asarray(_predictions(model, jnp.repeat(x[None], CHUNK, axis=0)))[..., :1]
+        own = flux * np.asarray(pixels.basis) * np.asarray(pixels.spread)[:, None]
         error = np.zeros((*own.shape[:2], 0)) if pixels.error is None else np.asarray(pixels.error.basis)
         arms, c, r = len(own), own.shape[-1], error.shape[-1]
         columns = np.concatenate([own, error], axis=-1)

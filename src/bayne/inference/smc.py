@@ -47,8 +47,9 @@ def smc(key: jax.Array, model: PixelModel, prior: Prior, start: Approximation, s
 
     first, key = jax.random.split(key)
     count = -(-sampler.total // TRANSITIONS) * TRANSITIONS
-    x, inside = prior.sample(first, count)
-    u = jax.vmap(lambda x: from_box(prior, x))(x)
+    rng = np.random.default_rng(np.asarray(jax.random.key_data(first)).tolist())
+    x, inside = prior.sample(rng, count)
+    u = jax.vmap(lambda x: from_box(prior, x))(jnp.asarray(x))
     state, evidence = tempered.init(u), -np.log(inside)
     moves = _Moves(jnp.asarray(STEP_SIZE), _covariance(u, jnp.ones(count) / count))
     temperatures, done = 0, False
@@ -60,7 +61,6 @@ def smc(key: jax.Array, model: PixelModel, prior: Prior, start: Approximation, s
         temperatures += 1
         factor = FACTOR ** (float(accepted) - sampler.target_accept)
         moves = _Moves(moves.step_size * factor, _covariance(state.particles, state.weights))
-    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
     kept = jnp.asarray(rng.permutation(count)[: sampler.total])
     values, posterior, likelihood = _describe(model, prior, state.particles[kept])
     stats = {"lp": np.asarray(posterior)[None], "log_likelihood_total": np.asarray(likelihood)[None]}

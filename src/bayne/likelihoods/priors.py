@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from scipy.special import ndtr, ndtri
 
 from ..batching import batchable
 from ..errors import BayneError
@@ -54,10 +55,14 @@ class Truncated(dist.Distribution):
         """Log density, normalised over the interval."""
         return self.base.log_prob(value) - self.log_mass
 
-    def sample(self, key: jax.Array, sample_shape: tuple[int, ...] = ()) -> jax.Array:
-        """Draws by inversion of the tabulated distribution function."""
+    def icdf(self, q: jax.Array) -> jax.Array:
+        """Values at which the distribution function, tabulated, is q."""
         x, cumulative = self._table
-        return jnp.interp(cumulative[-1] * jax.random.uniform(key, sample_shape), cumulative, x)
+        return jnp.interp(cumulative[-1] * q, cumulative, x)
+
+    def sample(self, key: jax.Array, sample_shape: tuple[int, ...] = ()) -> jax.Array:
+        """Draws by inversion."""
+        return self.icdf(jax.random.uniform(key, sample_shape))
 
     @property
     def _table(self) -> tuple[jax.Array, jax.Array]:
@@ -115,20 +120,28 @@ class Prior:
             return dist.TruncatedNormal(self.mean[i], scale, low=self.lower[i], high=self.upper[i])
         return dist.Uniform(self.lower[i], self.upper[i])
 
-    def sample(self, key: jax.Array, count: int) -> tuple[jax.Array, float]:
+    def sample(self, rng: np.random.Generator, count: int) -> tuple[FloatArray, float]:
         """Draws (count, n) inside the box and the hull, and the share of the box's mass that lies inside the hull."""
         a, b = (np.asarray(v) for v in self.walls)
         kept: list[FloatArray] = []
         tried = inside = 0
         while inside < count:
-            key, this = jax.random.split(key)
-            keys = jax.random.split(this, self.lower.size)
-            x = np.stack([np.asarray(self.one(i).sample(k, (count,))) for i, k in enumerate(keys)], axis=-1)
-            in_box = np.all((x >= np.asarray(self.lower)) & (x <= np.asarray(self.upper)), axis=1)
-            found = x[in_box & np.all(x @ a.T <= b, axis=1)]
-            tried, inside = tried + int(in_box.sum()), inside + len(found)
+            x = self._at(rng.random((count, self.lower.size)))
+            found = x[np.all(x @ a.T <= b, axis=1)]
+            tried, inside = tried + count, inside + len(found)
             kept.append(found)
-        return jnp.asarray(np.concatenate(kept)[:count]), inside / tried
+        return np.concatenate(kept)[:count], inside / tried
+
+    def _at(self, u: FloatArray) -> FloatArray:
+        """(k, n) parameters at which the distribution functions of the box have the values u (k, n)."""
+        lower, upper, mean, precision = (np.asarray(v) for v in (self.lower, self.upper, self.mean, self.precision))
+        gaussian = precision > 0
+        root = np.where(gaussian, np.sqrt(precision), 1.0)
+        low, high = ndtr((lower - mean) * root), ndtr((upper - mean) * root)
+        x = np.where(gaussian, mean + ndtri(low + u * (high - low)) / root, lower + u * (upper - lower))
+        for i in self.other:
+            x[:, i] = self.one(i).icdf(u[:, i])
+        return np.asarray(np.clip(x, lower, upper))
 
     @batchable()
     def curvature(self, x: jax.Array) -> jax.Array:

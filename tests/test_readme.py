@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jax
 import pytest
 from typer.testing import CliRunner
 
@@ -113,11 +114,24 @@ def run_quickly(code: str) -> dict[str, Any]:
 @pytest.mark.parametrize("page", ["README.md", "docs/tutorial/first-star.md"])
 def test_the_example_star_is_fitted(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    code = "\n".join(blocks(ROOT / page, "python"))
+    code = "\n".join(code for code in blocks(ROOT / page, "python") if "numpyro" not in code)
     result = run_quickly(code)["result"]
     assert result.ok, result.messages
     assert (tmp_path / "star.html").stat().st_size > 10_000
     assert (tmp_path / "star.nc").exists()
+
+
+def test_the_numpyro_model_is_sampled(capsys: pytest.CaptureFixture[str]) -> None:
+    """As the README says, on fewer lines and with fewer draws."""
+    (code,) = [code for code in blocks(ROOT / "README.md", "python") if "numpyro" in code]
+    quick, count = re.subn(r"=500", "=2", code.replace("emulator, priors", "emulator, windows=[(4830, 4850)], priors"))
+    assert count == 2
+    scope: dict[str, Any] = {"bayne": bayne, "emulator": bayne.load_emulator("galah")}
+    scope["spectrum"] = bayne.read_spectrum(ROOT / "src" / "bayne" / "examples" / "demo_star.ecsv")
+    # the README's switch is for a process; here it must not outlive the test
+    with jax.enable_x64(True):
+        exec(quick.replace("numpyro.enable_x64()", ""), scope)
+    assert "mg_fe" in capsys.readouterr().out
 
 
 def test_from_a_line_list_to_a_star(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,9 @@ from ..spectrum import FloatArray, Spectrum
 from ..wavelength import as_windows, within
 from .diagnose import Verdict
 from .draws import Sampler
+from .methods import SAMPLERS
 
-METHODS = ("fast", "nuts", "hmc", "smc", "laplace", "map")
+METHODS = (*SAMPLERS, "map")
 
 #: By how much the air's lines may have moved in the rest frame of nearly all stars (km/s).
 FAST_STAR = 300.0

@@ -65,7 +65,7 @@ def test_two_exposures_share_the_star(page, exposures, truth):
     page["first"], page["second"] = exposures
     start = {name: exposures[1].best[name] for name in PRIORS}
     start |= {"rv_first": exposures[0].best["rv"], "rv_second": exposures[1].best["rv"]}
-    draws = chain(page["binary"], start)
+    draws = chain(page["two_exposures"], start)
     known = {"rv_first": 10.0, "rv_second": -15.0} | {name: truth[name] for name in PRIORS}
     for name, value in known.items():
         assert abs(draws[name].mean() - value) < 4 * draws[name].std(), name

@@ -189,7 +189,7 @@ def test_fits_from_several_threads_wait_for_each_other(stars, emulator, monkeypa
     """LAPACK inside XLA's pool of threads lets two fits at a time wait for each other for ever."""
     running, most = [], []
 
-    def slow(spectrum, *rest):
+    def slow(spectrum, *rest, **options):
         running.append(spectrum)
         most.append(len(running))
         time.sleep(0.05)

@@ -188,7 +188,7 @@ def _begun(compute: Callable[[], Any]) -> Any:
     """What is computed for several tasks, or None where that fails; the error is told to the log."""
     try:
         return compute()
-    except Exception:
+    except Exception:  # whatever it was: it comes again where a star is computed alone, and is raised in its own task
         log.warning("stars could not be computed together: each is tried alone", exc_info=True)
         return None
 

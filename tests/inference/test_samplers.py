@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from bayne import BayneError
-from bayne.inference import Sampler
+from bayne import BayneError, Flag
+from bayne.inference import Sampler, chains, smc
 from bayne.inference.fast import is_reliable
 from bayne.inference.methods import SAMPLERS
 from bayne.inference.prepare import METHODS
@@ -145,6 +145,31 @@ def test_a_sampler_of_errors_that_are_a_quarter_too_small_fails(method):
     middle = draws.values.mean(axis=(0, 1))
     assert case.errors(replace(draws, values=middle + 0.75 * (draws.values - middle)))[1] > 0.2
     assert case.errors(replace(draws, values=draws.values + 0.25 * draws.values.std(axis=(0, 1))))[0] > 0.2
+
+
+@pytest.fixture
+def without_jacobian(monkeypatch):
+    """Samplers that take the density of labels for that of the unconstrained coordinates."""
+    real = chains.density
+    monkeypatch.setattr(chains, "density", lambda model, prior, u, volume: real(model, prior, u, volume=False))
+    monkeypatch.setattr(smc, "log_volume", lambda prior, u: 0.0)
+    jax.clear_caches()  # compiled functions hold the real ones
+    yield
+    jax.clear_caches()
+
+
+@pytest.mark.parametrize("method", ["hmc", "smc"])
+def test_a_sampler_of_the_wrong_density_fails(method, without_jacobian):
+    off, wide = (case := bounded()).errors(case.draws(SAMPLERS[method]))
+    assert max(off, wide) > 0.3
+
+
+def test_smc_that_runs_out_of_temperatures_says_so(star, fit, monkeypatch):
+    monkeypatch.setattr(smc, "MAX_TEMPERATURES", 2)
+    result = fit(star, "smc", sampler=Sampler(draws=20, chains=2))
+    assert Flag.NOT_CONVERGED in result.flags
+    assert any("SMC ended at the power" in message for message in result.messages)
+    assert not result.ok
 
 
 def test_smc_finds_both_modes_and_hmc_only_one():

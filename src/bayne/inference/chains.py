@@ -189,7 +189,7 @@ def _chains(
         state, z, stats = _advance(model, prior, centre, white, keys, starts, state, count, method, sampler)
         blocks.append(jax.tree.map(np.asarray, (z, stats)))
     z, stats = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *blocks[1:])
-    values, posterior, likelihood = _describe(model, prior, centre, white, jnp.asarray(z.reshape(-1, centre.size)))
+    values, posterior, likelihood = with_densities(model, prior, centre + z.reshape(-1, centre.size) @ white.T)
     shape = z.shape[:2]
     densities = {"lp": posterior, "log_likelihood_total": likelihood}
     told = {name: np.asarray(value).reshape(shape) for name, value in densities.items()}
@@ -197,17 +197,15 @@ def _chains(
 
 
 @batchable()
-def _describe(
-    model: PixelModel, prior: Prior, centre: jax.Array, white: jax.Array, z: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Labels, log posterior in label space and log likelihood of every draw (d, n)."""
+def with_densities(model: PixelModel, prior: Prior, u: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Labels (d, n), log posterior in label space and log likelihood (d,) of unconstrained coordinates (d, n)."""
 
-    def some(z: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        x = jax.vmap(partial(to_box, prior))(centre + z @ white.T)
+    def some(u: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        x = jax.vmap(partial(to_box, prior))(u)
         like = model.log_likes(x)[0]
         return x, like + jax.vmap(prior.log_density)(x), like
 
-    return in_chunks(some, z)
+    return in_chunks(some, u)
 
 
 _density = batchable(3)(density)

@@ -85,7 +85,6 @@ def inference_data(
 
 def with_sums(values: dict[str, FloatArray], fixed: dict[str, float]) -> dict[str, FloatArray]:
     """Draws of labels by name, and of the [X/H] that follow from them and from those that are fixed."""
-    shape = next(iter(values.values())).shape
-    every = {name: np.full(shape, value) for name, value in fixed.items()} | values
+    every: dict[str, Any] = fixed | values
     sums = over_hydrogen(tuple(every)).items()
     return values | {name: every[one] + every[other] for name, (one, other) in sums if {one, other} & set(values)}

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..batching import batchable
-from ..likelihoods import Problem, StarModel
+from ..likelihoods import Problem, StarModel, best_continuum
 from ..spectrum import FloatArray
 
 #: Spectra that are computed at a time.
@@ -58,7 +58,7 @@ def predict(
     Replicated data have the continuum and the emulator error of the star: they are draws of the linear coefficients
     given the data, and new noise.
     """
-    linear = Linear.of(problem.model, theta)
+    linear = Linear.of(problem.model, theta, np.asarray(best_continuum(problem, jnp.asarray(theta))[0]))
     pieces = linear.pieces(block)
     used, data = np.asarray(problem.model.pixels.used), np.asarray(problem.model.pixels.data)
     # draws that were resampled come several times
@@ -100,23 +100,23 @@ class Linear:
     """Covariance 1/W + U Uᵀ of the pixels: continuum per arm, then the emulator's error of all arms.
 
     ``weight`` (a, n); ``columns`` (a, n, c + r); ``places`` (a, c + r) of those columns among all K; ``matrix`` (K, K)
-    is M.
+    is M, ``lower`` its Cholesky factor.
     """
 
     weight: FloatArray
     columns: FloatArray
     places: np.ndarray
     matrix: FloatArray
+    lower: FloatArray
 
     @classmethod
-    def of(cls, model: StarModel, theta: FloatArray) -> Linear:
-        """At parameters (n,)."""
+    def of(cls, model: StarModel, theta: FloatArray, flux: FloatArray) -> Linear:
+        """At parameters (n,), where the spectrum is `flux` (a, n)."""
         x, pixels = jnp.asarray(theta), model.pixels
         extra = model.jitter_variance(x)
         variance = np.asarray(pixels.total_variance) + (0.0 if extra is None else np.asarray(extra)[:, None])
         weight = np.where(np.asarray(pixels.used), 1 / variance, 0.0)
-        flux = np.asarray(_predictions(model, jnp.repeat(x[None], CHUNK, axis=0)))[..., :1]
-        own = flux * np.asarray(pixels.basis) * np.asarray(pixels.spread)[:, None]
+        own = flux[..., None] * np.asarray(pixels.basis) * np.asarray(pixels.spread)[:, None]
         error = np.zeros((*own.shape[:2], 0)) if pixels.error is None else np.asarray(pixels.error.basis)
         arms, c, r = len(own), own.shape[-1], error.shape[-1]
         columns = np.concatenate([own, error], axis=-1)
@@ -126,7 +126,7 @@ class Linear:
         matrix = np.eye(arms * c + r)
         for u, w, place in zip(columns, weight, places, strict=True):
             matrix[np.ix_(place, place)] += (u.T * w) @ u
-        return cls(weight, columns, places, matrix)
+        return cls(weight, columns, places, matrix, np.asarray(np.linalg.cholesky(matrix), dtype=np.float64))
 
     def mean(self, residual: FloatArray) -> FloatArray:
         """(k, K) coefficients given residuals (k, a, n)."""
@@ -163,7 +163,6 @@ class Linear:
 
     def replicate(self, model: FloatArray, coefficients: FloatArray, rng: np.random.Generator) -> FloatArray:
         """(a, n) data of a model (a, n), whose coefficients (K,) have the mean given."""
-        lower = np.linalg.cholesky(self.matrix)
-        drawn = coefficients + np.linalg.solve(lower.T, rng.standard_normal(len(coefficients)))
+        drawn = coefficients + np.linalg.solve(self.lower.T, rng.standard_normal(len(coefficients)))
         noise = rng.standard_normal(model.shape) / np.sqrt(np.where(self.weight > 0, self.weight, np.inf))
         return model + np.einsum("anm,am->an", self.columns, drawn[self.places]) + noise

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..batching import batchable
 from ..likelihoods import PixelModel, Prior
-from .chains import trajectory_steps
-from .chunks import CHUNK, in_chunks
+from .chains import trajectory_steps, with_densities
+from .chunks import CHUNK
 from .draws import Approximation, Draws, Sampler
 from .optimise import from_box, log_volume, to_box
 
@@ -26,7 +26,7 @@ TRANSITIONS = 10
 STEP_SIZE, FACTOR = 0.3, 2.0
 
 #: Most temperatures.
-MOST = 400
+MAX_TEMPERATURES = 400
 
 
 class _Moves(NamedTuple):
@@ -40,8 +40,8 @@ def smc(key: jax.Array, model: PixelModel, prior: Prior, start: Approximation, s
     """Draws by adaptively tempered, waste-free SMC, from the prior; see `Method`.
 
     Particles move by HMC with the covariance of all of them as mass matrix. The numbers say the ``log_evidence`` of the
-    data (normalised as `Pixels` are) under the prior, how many ``temperatures`` there were, and the share of moves that
-    were accepted at the last.
+    data (normalised as `Pixels` are) under the prior, how many ``temperatures`` there were, the power of the likelihood
+    at the last (``tempering``: 1, or draws are none of the posterior), and the share of moves accepted there.
     """
     from blackjax.smc import tempered  # not at the top, where it would start JAX: see `hmc_kernel`
 
@@ -53,7 +53,7 @@ def smc(key: jax.Array, model: PixelModel, prior: Prior, start: Approximation, s
     state, evidence = tempered.init(u), -np.log(inside)
     moves = _Moves(jnp.asarray(STEP_SIZE), _covariance(u, jnp.ones(count) / count))
     temperatures, done = 0, False
-    while not done and temperatures < MOST:
+    while not done and temperatures < MAX_TEMPERATURES:
         key, this = jax.random.split(key)
         done = float(state.tempering_param) >= 1  # once more: the particles of the last temperature have weights
         state, increment, accepted = _temper(model, prior, this, state, moves)
@@ -62,9 +62,14 @@ def smc(key: jax.Array, model: PixelModel, prior: Prior, start: Approximation, s
         factor = FACTOR ** (float(accepted) - sampler.target_accept)
         moves = _Moves(moves.step_size * factor, _covariance(state.particles, state.weights))
     kept = jnp.asarray(rng.permutation(count)[: sampler.total])
-    values, posterior, likelihood = _describe(model, prior, state.particles[kept])
+    values, posterior, likelihood = with_densities(model, prior, state.particles[kept])
     stats = {"lp": np.asarray(posterior)[None], "log_likelihood_total": np.asarray(likelihood)[None]}
-    numbers = {"log_evidence": float(evidence), "temperatures": float(temperatures), "smc_accepted": float(accepted)}
+    numbers = {
+        "log_evidence": float(evidence),
+        "temperatures": float(temperatures),
+        "tempering": float(state.tempering_param),
+        "smc_accepted": float(accepted),
+    }
     return Draws(np.asarray(values, dtype=np.float64)[None], stats, numbers)
 
 
@@ -104,15 +109,3 @@ def _temper(
     shared = {"step_size": moves.step_size[None], "inverse_mass_matrix": moves.covariance[None]}
     state, info = kernel(key, state, None, shared)
     return state, info.log_likelihood_increment, jnp.mean(info.update_info.acceptance_rate)
-
-
-@batchable()
-def _describe(model: PixelModel, prior: Prior, u: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Parameters, log posterior and log likelihood at unconstrained coordinates (k, n)."""
-
-    def some(u: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        x = jax.vmap(lambda u: to_box(prior, u))(u)
-        like = model.log_likes(x)[0]
-        return x, like + jax.vmap(prior.log_density)(x), like
-
-    return in_chunks(some, u)

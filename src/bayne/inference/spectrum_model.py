@@ -16,9 +16,8 @@ import numpyro.distributions as dist
 from ..emulators import Emulator
 from ..errors import BayneError
 from ..labels import check_known, over_hydrogen
-from ..likelihoods import MarginalNormal, Prior, StarModel
+from ..likelihoods import MarginalNormal, Prior, StarModel, padded
 from ..precision import double
-from ..spectrum import FloatArray
 from .batch import bound_settings
 from .maximum import find_maximum
 from .prepare import check_arguments
@@ -169,17 +168,13 @@ def likelihood(spectrum: Any, emulator: Emulator, *, id: str | None = None, **op
     if verdict.flags.bad:
         log.warning("%s: %s", found.ready.spectrum.id, " ".join((*verdict.flags.sentences(), *verdict.messages)))
     index = np.flatnonzero(np.asarray(problem.model.pixels.used))
-    wavelength = _by_arm([arm.wavelength for arm in found.ready.spectrum.arms], problem.plan.used.shape[1])
+    spectrum = found.ready.spectrum
+    wavelength = padded(spectrum, [arm.wavelength for arm in spectrum.arms], 0.0)
     fixed = {name: value for name, value in settings.fixed.items() if name in settings.reported(found.emulator)}
     return Likelihood(
         problem.model.names, fixed, problem.model, problem.prior, jnp.asarray(found.theta),
         jnp.asarray(wavelength.ravel()[index]), jnp.asarray(index),
     )  # fmt: skip
-
-
-def _by_arm(values: list[FloatArray], n: int) -> FloatArray:
-    """(a, n) values of arms of different length, zero where there are none."""
-    return np.stack([np.pad(value, (0, n - value.size)) for value in values])
 
 
 @dataclass(frozen=True, eq=False)

@@ -67,17 +67,14 @@ class MarginalNormal(dist.Distribution):
     def sample(self, key: jax.Array, sample_shape: tuple[int, ...] = ()) -> jax.Array:
         """Draws (*sample_shape, ..., p)."""
         shape = (*sample_shape, *self.batch_shape)
-        (arms, n), columns = self.model.shape[-2:], self.pixels.basis.shape[-1]
-        error = self.pixels.error
-        parts = (n, columns) if error is None else (n, columns, error.basis.shape[-1])
-        keys = jax.random.split(key, len(parts))
-        # noise of the pixels, coefficients of the continuum per arm, those of the emulator's error of all arms
-        draws = [
-            jax.random.normal(k, (*shape, part) if i == 2 else (*shape, arms, part))
-            for i, (k, part) in enumerate(zip(keys, parts, strict=True))
-        ]
-        cores = ("(a,n)", "(a,c)", "(k)")[: len(draws)]
-        return self._flat(self._each(_draw, "(a,n)", *draws, cores=cores))
+        arms, error = self.model.shape[-2], self.pixels.error
+        keys = jax.random.split(key, 3)
+        noise = jax.random.normal(keys[0], (*shape, *self.model.shape[-2:]))
+        continuum = jax.random.normal(keys[1], (*shape, arms, self.pixels.basis.shape[-1]))
+        if error is None:
+            return self._flat(self._each(_draw, "(a,n)", noise, continuum, cores=("(a,n)", "(a,c)")))
+        common = jax.random.normal(keys[2], (*shape, error.basis.shape[-1]))
+        return self._flat(self._each(_draw, "(a,n)", noise, continuum, common, cores=("(a,n)", "(a,c)", "(k)")))
 
     @property
     def _size(self) -> int:

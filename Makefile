@@ -59,6 +59,7 @@ train-default: $(VENV)/.base
 	  "make train-default GRID=galah_pysme_stagger.h5 CORRECTED=corrected.h5" >&2; exit 1; }
 	$(BIN)/python benchmarks/train_default.py --grid $(GRID) --corrected $(CORRECTED)
 
+docs: export PATH := $(CURDIR)/$(BIN):$(PATH)
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 

@@ -88,7 +88,8 @@ def sampled(likelihoods: list[bayne.Likelihood]) -> dict[str, np.ndarray]:
     start = {name: best[name] for name in ("teff", "fe_h", "rv")} | {
         "mean": mean, "scatter": scatter, "deviation": (best["mg_fe"] - mean) / scatter
     }  # fmt: skip
-    kernel = NUTS(joint, init_strategy=init_to_value(values=start), dense_mass=True)
+    # short trees until the mass matrix is known
+    kernel = NUTS(joint, init_strategy=init_to_value(values=start), dense_mass=True, max_tree_depth=(6, 10))
     chain = MCMC(kernel, num_warmup=300, num_samples=500, jit_model_args=True, progress_bar=False)
     chain.run(jax.random.key(0), likelihoods)
     return {name: np.asarray(values) for name, values in chain.get_samples().items()}

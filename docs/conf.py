@@ -21,10 +21,17 @@ author = "The Bayne developers"
 copyright = "2026, The Bayne developers"
 version = release = bayne.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["dollarmath", "substitution", "deflist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
+
+# The tutorials are notebooks: they run again when one of their cells has changed.
+nb_execution_mode = "cache"
+nb_execution_in_temp = True
+nb_execution_timeout = 900
+nb_execution_raise_on_error = True
+nb_output_stderr = "remove"  # ArviZ and BlackJAX warn of changes to come
 default_role = "code"
 
 html_theme = "furo"

@@ -18,6 +18,8 @@ BASE = (
     "instrument",
     "flags",
     "errors",
+    "registry",
+    "settings",
     "wavelength",
     "files",
     "batching",

@@ -33,13 +33,22 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    """Fenced code blocks of one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    """Fenced code blocks of one language; a notebook's cells are Python unless they begin with ! or %."""
+    text = page.read_text(encoding="utf-8")
+    if language == "python":
+        language = r"(?:python|\{code-cell\} ipython3(?!\n[!%]))"
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def cells(page: Path, magic: str) -> list[str]:
+    """Cells of a notebook that begin with ! or %."""
+    return [text for text in blocks(page, r"\{code-cell\} ipython3") if text.startswith(magic)]
 
 
 def commands(page: Path) -> list[list[str]]:
-    """Words of every `bayne ...` line in shell blocks, continuation lines joined, comments dropped."""
-    text = "\n".join(blocks(page, "shell")).replace("\\\n", " ")
+    """Words of every `bayne ...` line in shell blocks and cells, continuation lines joined, comments dropped."""
+    typed = [re.sub("^!", "", cell, flags=re.MULTILINE) for cell in cells(page, "!")]
+    text = "\n".join([*blocks(page, "shell"), *typed]).replace("\\\n", " ")
     lines = [shlex.split(line, comments=True) for line in text.splitlines()]
     return [words for words in lines if words[:1] == ["bayne"]]
 
@@ -140,9 +149,9 @@ def test_from_a_line_list_to_a_star(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """The tutorial's own files, commands and code, with fewer spectra and a quicker method."""
     page = ROOT / "docs" / "tutorial" / "from-a-line-list.md"
     monkeypatch.chdir(tmp_path)
-    for name, language in (("lines.vald", "text"), ("grid.toml", "toml")):
-        (text,) = blocks(page, language)
-        Path(name).write_text(text.replace("number = 120", "number = 60"), encoding="utf-8")
+    for cell in cells(page, "%%writefile"):
+        first, _, text = cell.partition("\n")
+        Path(first.split()[1]).write_text(text.replace("number = 120", "number = 60"), encoding="utf-8")
     for words in commands(page):
         run = CliRunner().invoke(app, [{"fast": "map"}.get(word, word) for word in words[1:]])
         assert run.exit_code == 0, (words, run.output)

@@ -121,9 +121,13 @@ def mock_star(
     seed: int = 0,
     vsini: float = 0.0,
     span: float = 35.0,
+    error: np.ndarray | float = 0.0,
     **changes: object,
 ) -> Spectrum:
-    """Observed-looking spectrum of the emulator itself, in two arms of linear pixels, counts as flux."""
+    """Observed-looking spectrum of the emulator itself, in two arms of linear pixels, counts as flux.
+
+    `error` (p,) is what is wrong with the emulator's flux at its own wavelengths.
+    """
     from bayne.forward import plan
 
     rng = np.random.default_rng(seed)
@@ -136,7 +140,7 @@ def mock_star(
     spectrum = Spectrum(tuple(arms), frame="barycentric", id=f"mock-{seed}")
     with jax.enable_x64(True):
         the_plan = plan(spectrum, emulator, velocity, max_vsini=max(vsini, 1.0))
-        rest = emulator.network(emulator.params, jnp.asarray(labels))
+        rest = emulator.network(emulator.params, jnp.asarray(labels)) + error
         zero, one = jnp.asarray(0.0), jnp.asarray(1.0)
         flux = np.asarray(
             the_plan.forward.observe(rest[None], jnp.asarray(velocity), jnp.asarray(vsini), zero, one, one)
@@ -145,10 +149,10 @@ def mock_star(
     for a, arm in enumerate(arms):
         n = arm.wavelength.size
         shape = 1000.0 * (1 + 0.2 * np.linspace(-1, 1, n) - 0.1 * np.linspace(-1, 1, n) ** 2)
-        error = shape / snr
+        noise = shape / snr
         used = the_plan.used[a, :n]
-        counts = np.where(used, flux[a, :n], 1.0) * shape + rng.normal(0, error)
-        observed.append(make_arm(arm.wavelength, counts, error=error, mask=~used, lsf=arm.lsf, name=arm.name))
+        counts = np.where(used, flux[a, :n], 1.0) * shape + rng.normal(0, noise)
+        observed.append(make_arm(arm.wavelength, counts, error=noise, mask=~used, lsf=arm.lsf, name=arm.name))
     return replace(spectrum, arms=tuple(observed), **changes)  # type: ignore[arg-type]
 
 

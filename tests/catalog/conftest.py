@@ -32,7 +32,7 @@ def stars(tmp_path_factory):
 @pytest.fixture
 def quick(stars, toy, monkeypatch):
     """Call `fit_catalog` on the small files, without fits."""
-    monkeypatch.setattr(module, "fit", quick_fit)
+    monkeypatch.setattr(module, "fit_checked", quick_fit)
 
     def call(output, catalogue=None, **options):
         given = {"block": 3, "reading": READING} | options

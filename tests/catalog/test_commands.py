@@ -14,7 +14,7 @@ READ = ("--medium", "vacuum", "--read", "unit=Angstrom")
 @pytest.fixture
 def call(monkeypatch, tmp_path):
     monkeypatch.setenv("BAYNE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(module, "fit", quick_fit)
+    monkeypatch.setattr(module, "fit_checked", quick_fit)
     monkeypatch.setattr("bayne.cli.common.cache_compilations", lambda: None)
 
     def run(*words):

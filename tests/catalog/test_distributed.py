@@ -41,7 +41,7 @@ def fit(spectrum, emulator, settings, name):
         os._exit(1)
     return quick_fit(spectrum, emulator, settings, name)
 
-run.fit = fit
+run.fit_checked = fit
 """
 
 

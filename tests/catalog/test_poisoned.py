@@ -135,7 +135,7 @@ def test_the_same_after_ten_kills(survey, toy, tmp_path, monkeypatch):
     options = {"block": 7, "resume": True}
     blocks = kill_often(survey[0], tmp_path / "killed", toy, options, times=10)
     assert blocks[-1] < NUMBER / 7
-    monkeypatch.setattr(module, "fit", quick_fit)
+    monkeypatch.setattr(module, "fit_checked", quick_fit)
     for name in ("killed", "whole"):
         bayne.fit_catalog(survey[0], toy, tmp_path / name, **options)
     assert_same(read_rows(tmp_path / "killed"), read_rows(tmp_path / "whole"))

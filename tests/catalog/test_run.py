@@ -145,7 +145,7 @@ def test_no_star_is_lost_or_doubled_by_kills(toy, tmp_path, monkeypatch):
     blocks = kill_often(catalogue, tmp_path / "killed", toy, options, times=6)
     assert 2 <= blocks[-1] < 20
     assert bayne.validate(tmp_path / "killed")
-    monkeypatch.setattr(module, "fit", quick_fit)
+    monkeypatch.setattr(module, "fit_checked", quick_fit)
     for name in ("killed", "whole"):
         bayne.fit_catalog(catalogue, toy, tmp_path / name, **options)
         assert bayne.validate(tmp_path / name) == []
@@ -188,7 +188,7 @@ def test_only_a_few_results_are_in_memory(quick, tmp_path, monkeypatch):
         alive.add(result)
         return result
 
-    monkeypatch.setattr(module, "fit", watched)
+    monkeypatch.setattr(module, "fit_checked", watched)
     quick(tmp_path / "run", catalogue, block=2)
     assert len(most) == 2
     assert max(most) <= 7
@@ -209,7 +209,7 @@ def test_the_next_block_is_read_while_one_is_fitted(quick, tmp_path, monkeypatch
         return quick_fit(spectrum, emulator, settings, name)
 
     monkeypatch.setattr(module, "read_spectrum", reading)
-    monkeypatch.setattr(module, "fit", waiting)
+    monkeypatch.setattr(module, "fit_checked", waiting)
     quick(tmp_path / "run")
     assert read.is_set()
 
@@ -304,11 +304,11 @@ def test_a_defect_raised_for_debugging_names_the_star_and_loses_nothing(quick, w
             raise ZeroDivisionError("oh")
         return quick_fit(spectrum, emulator, settings, name)
 
-    monkeypatch.setattr(module, "fit", broken)
+    monkeypatch.setattr(module, "fit_checked", broken)
     with pytest.raises(ZeroDivisionError) as caught:
         quick(tmp_path / "run", debug=True)
     assert caught.value.__notes__ == ["at 'star-7'"]
-    monkeypatch.setattr(module, "fit", quick_fit)
+    monkeypatch.setattr(module, "fit_checked", quick_fit)
     assert_same(read_rows(quick(tmp_path / "run", resume=True)), whole)
 
 

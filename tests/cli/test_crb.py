@@ -38,7 +38,7 @@ def _module(target: str) -> Any:
 
 def test_table_and_page(run: Run, tmp_path: Path) -> None:
     page = tmp_path / "new" / "star.html"
-    result = run("crb", *WORDS, "--instrument", "toy", "--snr", "80", "--sweep", "window", "--reach", "0.1", "-o", page)
+    result = run("crb", *WORDS, "--instrument", "toy", "--snr", "80", "--sweep", "window", "--target", "0.1", "-o", page)
     assert result.exit_code == 0, result.output
     bounds = bayne.cramer_rao(toy_emulator(), TOY, STAR, 80.0)
     written = Table.read(page.with_suffix(".ecsv"))
@@ -86,7 +86,7 @@ def test_a_table_of_signal_to_noise(run: Run, tmp_path: Path) -> None:
         noise.write_text(f"wave,snr\n{bad}\n")
         result = run("crb", *WORDS, *words)
         assert (result.exit_code, "etc.csv" in result.output) == (1, True)
-    assert run("crb", *WORDS, *words, "--reach", "0.1").exit_code == 2
+    assert run("crb", *WORDS, *words, "--target", "0.1").exit_code == 2
 
 
 def test_wrong_usage(run: Run) -> None:

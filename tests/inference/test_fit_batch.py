@@ -120,8 +120,8 @@ def test_a_misspelt_option_is_named(stars, emulator):
 
 @pytest.fixture
 def failing(monkeypatch):
-    """`fit` that fails at some stars as no one foresaw."""
-    real = module.fit
+    """A fit that fails at some stars as no one foresaw."""
+    real = module.fit_checked
 
     def fit(spectrum, emulator, settings, name):
         if name == "star-1":
@@ -130,7 +130,7 @@ def failing(monkeypatch):
             raise MemoryError("10 GB")
         return real(spectrum, emulator, settings, name)
 
-    monkeypatch.setattr(module, "fit", fit)
+    monkeypatch.setattr(module, "fit_checked", fit)
 
 
 def test_what_no_one_foresaw_is_a_row_and_a_traceback_in_the_log(stars, emulator, failing, caplog):
@@ -195,7 +195,7 @@ def test_fits_from_several_threads_wait_for_each_other(stars, emulator, monkeypa
         time.sleep(0.05)
         running.remove(spectrum)
 
-    monkeypatch.setattr("bayne.inference.fit.fit", slow)
+    monkeypatch.setattr("bayne.inference.fit.fit_checked", slow)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda star: bayne.fit_star(star, emulator), stars))
     assert most == [1, 1, 1, 1]

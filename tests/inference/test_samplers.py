@@ -1,99 +1,21 @@
 """One contract for every sampler, on posteriors whose moments are known exactly."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.integrate import quad
 
 from bayne import BayneError, Flag
 from bayne.inference import Sampler, chains, smc
 from bayne.inference.fast import is_reliable
 from bayne.inference.methods import SAMPLERS
 from bayne.inference.prepare import METHODS
-from densities import about, model_of, moments, uniform
-
-SHORT = Sampler(draws=500, chains=4, warmup=200)
+from densities import banana, bounded, many_labels, model_of, two_modes
 
 #: Samplers whose draws are right wherever they get to; a Gaussian at the maximum is right for Gaussians only.
 EXACT = [name for name in SAMPLERS if name != "laplace"]
-
-
-@dataclass(frozen=True)
-class Case:
-    """Residuals, box, where the maximum is and the Gaussian there; (n, 2) exact means and standard deviations."""
-
-    residuals: object
-    lower: np.ndarray
-    upper: np.ndarray
-    centre: np.ndarray
-    covariance: np.ndarray
-    exact: np.ndarray
-
-    def draws(self, sampler, settings=SHORT, seed=1):
-        with jax.enable_x64(True):
-            model, prior = model_of(self.residuals, len(self.lower)), uniform(self.lower, self.upper)
-            start = about(self.centre, self.covariance)
-            return sampler(jax.random.key(seed), model, prior, start, settings)
-
-    def errors(self, draws):
-        """Largest error of means in standard deviations, and of standard deviations as a fraction."""
-        x = draws.values.reshape(-1, draws.values.shape[-1])
-        mean, std = self.exact.T
-        return np.max(np.abs(x.mean(0) - mean) / std), np.max(np.abs(x.std(0) / std - 1))
-
-
-def many_labels():
-    """As many parameters as a star has, correlated as its labels are: a Gaussian."""
-    rng, n = np.random.default_rng(0), 29
-    axes, _ = np.linalg.qr(rng.normal(size=(n, n)))
-    covariance = (axes * np.geomspace(0.02, 2.0, n)) @ axes.T
-    white = np.linalg.inv(np.linalg.cholesky(covariance))
-    exact = np.stack([np.zeros(n), np.sqrt(np.diag(covariance))], axis=1)
-    box = 12 * exact[:, 1]
-    return Case(lambda x: jnp.asarray(white) @ x, -box, box, np.zeros(n), covariance, exact)
-
-
-def banana():
-    """The second parameter follows the square of the first."""
-
-    def residuals(x):
-        return jnp.stack([x[0], (x[1] - 0.5 * x[0] ** 2) / 0.5])
-
-    # E x² = 1, Var x² = 2 of a unit Gaussian
-    exact = np.array([[0.0, 1.0], [0.5, np.sqrt(0.5 + 0.25)]])
-    return Case(residuals, np.array([-7.0, -5.0]), np.array([7.0, 30.0]), np.zeros(2), np.diag([1, 0.25]), exact)
-
-
-def bounded():
-    """A maximum beyond one end of the box, and a parameter that changes nothing."""
-
-    def residuals(x):
-        return jnp.stack([x[0] - 0.5, 0 * x[1]])
-
-    mean, std = moments(lambda x: np.exp(-0.5 * (x - 0.5) ** 2), -4.0, 0.0)
-    exact = np.array([[mean, std], [0.5, 1 / np.sqrt(12)]])
-    box = (np.array([-4.0, 0.0]), np.array([0.0, 1.0]))
-    return Case(residuals, *box, np.array([-0.05, 0.5]), np.diag([0.5, 1 / 12]), exact)
-
-
-def two_modes():
-    """Two peaks at -1 and 1 with nothing between, the right one the higher."""
-
-    def residuals(x):
-        return jnp.stack([(x[0] ** 2 - 1) / 0.08, 0.3 * (x[0] - 3), x[1]])
-
-    def density(x):
-        return np.exp(-0.5 * ((x**2 - 1) / 0.08) ** 2 - 0.5 * (0.3 * (x - 3)) ** 2)
-
-    parts = [[quad(lambda x, k=k: x**k * density(x), *ends)[0] for k in range(3)] for ends in ((-2, 0), (0, 2))]
-    mass, first, second = np.sum(parts, axis=0)
-    mean = first / mass
-    exact = np.array([[mean, np.sqrt(second / mass - mean**2)], [0.0, 1.0]])
-    box = np.array([3.0, 6.0])
-    return Case(residuals, -box, box, np.array([1.0, 0.0]), np.diag([0.04**2, 1.0]), exact)
 
 
 CASES = {"many labels": many_labels, "banana": banana, "bounded": bounded}
@@ -181,18 +103,12 @@ def test_smc_finds_both_modes_and_hmc_only_one():
     assert np.mean(case.draws(SAMPLERS["hmc"]).values[..., 0] < 0) < 0.05
 
 
-@pytest.mark.parametrize("case", [bounded, two_modes, banana])
+@pytest.mark.parametrize("case", [bounded, two_modes, banana, many_labels])
 def test_the_evidence_is_the_integral(case):
-    """Of the likelihood, a normal density of the residuals, over a uniform prior."""
     case = case()
     found = case.draws(SAMPLERS["smc"]).numbers["log_evidence"]
-    x, y = (np.linspace(low, high, 2001) for low, high in zip(case.lower, case.upper, strict=True))
-    with jax.enable_x64(True):
-        grid = jnp.stack(jnp.meshgrid(x, y, indexing="ij"), -1)
-        chi2 = jnp.sum(jax.vmap(jax.vmap(case.residuals))(grid) ** 2, axis=-1)
-        count = case.residuals(grid[0, 0]).size
-        exact = float(jnp.log(jnp.mean(jnp.exp(-0.5 * chi2))) - 0.5 * count * jnp.log(2 * jnp.pi))
-    assert found == pytest.approx(exact, abs=0.25)
+    # the scatter of 2000 particles, whose ways from the prior are longer in 29 dimensions
+    assert found == pytest.approx(case.log_evidence(), abs=0.25 if len(case.lower) == 2 else 1.0)
 
 
 def test_samplers_are_methods():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from astropy.io import fits
 
 import bayne
 from bayne import ReadError, read_spectrum
-from bayne.surveys import Peek, format_names, register
+from bayne.surveys import Peek, format_names, register, registry
 from surveys import examples
 
 
@@ -78,11 +79,8 @@ def test_paths_may_be_text(tmp_path: Path) -> None:
     assert read_spectrum(str(examples.apvisit(tmp_path))).instrument == "apogee"
 
 
-def test_a_new_format_is_one_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bayne.surveys import registry
-
-    monkeypatch.setattr(registry, "_READERS", dict(registry._READERS))
-
+@patch.dict(registry._READERS)
+def test_a_new_format_is_one_function(tmp_path: Path) -> None:
     def recognise(peek: Peek) -> bool:
         return peek.path.suffix == ".mine"
 
@@ -97,11 +95,8 @@ def test_a_new_format_is_one_function(tmp_path: Path, monkeypatch: pytest.Monkey
         register("mine", "again", recognise)(read)
 
 
-def test_a_defect_of_a_reader_is_not_called_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bayne.surveys import registry
-
-    monkeypatch.setattr(registry, "_READERS", dict(registry._READERS))
-
+@patch.dict(registry._READERS)
+def test_a_defect_of_a_reader_is_not_called_damage(tmp_path: Path) -> None:
     @register("broken", "a reader with a defect", lambda peek: False)
     def read(path: Path) -> bayne.Spectrum:
         return path.no_such_attribute  # type: ignore[attr-defined, no-any-return]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from unittest.mock import patch
 
 import h5py
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 import bayne
 from bayne import BayneError, ReadError
 from bayne.synthesis import grids as module
-from bayne.synthesis.synthesiser import _SYNTHESISERS, Synthesiser, register
+from bayne.synthesis.synthesiser import _SYNTHESISERS, Synthesiser, register, synthesiser
 from bayne.training import read_grid
 
 LABELS = {"teff": [4500, 6500], "logg": [2.0, 5.0], "fe_h": [-2.0, 0.5], "vmic": [0.5, 2.0], "mg_fe": [-0.3, 0.5]}
@@ -62,10 +63,9 @@ TOY = textwrap.dedent(
 def toy(monkeypatch):
     for name in ("read_models", "read_linelist"):
         monkeypatch.setattr(module, name, getattr(module, name))
-    exec(TOY, {"__name__": "toy"})
-    yield
-    for name in {"toy", "broken"} & set(_SYNTHESISERS):
-        del _SYNTHESISERS[name]
+    with patch.dict(_SYNTHESISERS):
+        exec(TOY, {"__name__": "toy"})
+        yield
 
 
 @pytest.fixture
@@ -256,7 +256,8 @@ def test_labels_can_be_about_an_observed_population(config, tmp_path):
         ({"labels": LABELS | {"mgg_fe": [0, 1]}}, "mg_fe"),
         ({"labels": LABELS | {"mg_fe": [1, 0]}}, "lowest value"),
         ({"number": 0}, "positive"),
-        ({"number": "many"}, "wrong kind"),
+        ({"labels": {"teff": ["4000", "5000"]}}, "pairs of numbers"),
+        ({"number": "many"}, "number = 'many'; expected a whole number"),
         ({"solar_scale": "asplund"}, "asplund2009"),
         ({"resolutoin": 1}, "resolution"),
     ],
@@ -287,3 +288,7 @@ def test_files_are_not_replaced_unasked(config, tmp_path):
 def test_a_synthesiser_can_be_added():
     assert issubclass(_SYNTHESISERS["toy"], Synthesiser)
     assert {"lte", "pysme"} <= set(_SYNTHESISERS)
+    with pytest.raises(BayneError, match=r"unknown synthesiser 'toi'\. Did you mean 'toy'"):
+        synthesiser("toi")
+    with pytest.raises(BayneError, match="synthesiser 'toy' is registered already"):
+        register(_SYNTHESISERS["toy"])

@@ -13,7 +13,7 @@ from bayne.synthesis import line_layout
 from bayne.synthesis import line_opacity as module
 from bayne.synthesis.gas import SPECIES, Gas, row
 from bayne.synthesis.line_layout import line_data, prepare
-from bayne.synthesis.line_opacity import line_reach
+from bayne.synthesis.line_opacity import line_cutoff
 from bayne.synthesis.species import parse_species
 from bayne.synthesis.transitions import LineList
 
@@ -195,7 +195,7 @@ def test_reach_is_where_the_line_falls_to_the_threshold_of_the_continuum():
     one, log_tau = gas(), jnp.array([-3.0, -1.5, 0.0, 1.5])
     strong = lines([5000.0, 5000.0, 5000.0], log_gf=[0.0, -2.0, -14.0], energy=1.0)
     continuum = 1e-9 * jnp.array([0.03, 0.2, 1.0, 30.0]) * jnp.ones((3, 1))
-    reach = np.asarray(line_reach(one, line_data(strong), 1.0, continuum, log_tau, 1e-3))
+    reach = np.asarray(line_cutoff(one, line_data(strong), 1.0, continuum, log_tau, 1e-3))
     assert reach[0] > reach[1] > 0.0
     assert reach[2] == 0.0
     wave = 5000 * np.exp(np.array([0.0, reach[0] / KMS]))

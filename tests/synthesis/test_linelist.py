@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -45,8 +46,8 @@ def test_unknown_medium(tmp_path: Path) -> None:
         read_linelist(tmp_path / "list.vald", medium="vac")
 
 
-def test_another_format_is_one_registered_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linelist, "_READERS", dict(linelist._READERS))
+@patch.dict(linelist._READERS)
+def test_another_format_is_one_registered_reader(tmp_path: Path) -> None:
     path = tmp_path / "list.txt"
     path.write_text("mine\n5000.0 26.0 1.0 -1.0\n")
 

@@ -87,6 +87,7 @@ def test_nothing_but_a_network_is_a_configuration() -> None:
         ({"network": "kernel-payne", "training": {"spectra": 10}}, r"its settings go into \[kernel\]"),
         ({"seed": "one"}, "seed = 'one'; expected a whole number"),
         ({"stage": [{"spectra": 3}]}, "stage 1 needs a grid"),
+        ({"stage": [3]}, "stage 1 needs a grid"),
         ({"stage": [{"grid": "a.h5", "spectr": 3}]}, "stage 1: unknown key 'spectr'"),
     ],
 )

@@ -330,4 +330,4 @@ def test_held_out_rows_unlike_the_others_are_said(grid, caplog):
     order = np.argsort(grid.labels[:, 1]).reshape(10, -1).T.ravel()  # every tenth row is a giant
     train(replace(grid, labels=grid.labels[order], flux=grid.flux[order]), config=SMALL)
     assert "logg of the test rows" in caplog.text
-    assert "not spread like the others" in caplog.text
+    assert "not distributed like the others" in caplog.text

@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import BayneError, ReadError
 from .catalogue import Catalogue
 from .manifest import PACKAGES, refuse_other
-from .run import Block, Work, fit_blocks
+from .run import Work, WrittenBlock, fit_blocks
 from .store import Store, open_store
 
 try:
@@ -59,24 +59,24 @@ class Fitter(WorkerPlugin):
         refuse_other(self.folder, found.manifest, found.manifest | {"versions": own})
         return replace(found, catalogue=Catalogue(found.catalogue.table, self.root))
 
-    def fit(self, number: int) -> Block:
+    def fit_block(self, block: int) -> WrittenBlock:
         """Fit a block and write it."""
         clock = time.perf_counter()
-        (block,) = fit_blocks(self.store, self.work, [number])
-        return replace(block, fitting=time.perf_counter() - clock - block.waiting - block.writing)
+        (written,) = fit_blocks(self.store, self.work, [block])
+        return replace(written, fitting=time.perf_counter() - clock - written.waiting - written.writing)
 
 
-def _fit(plugin: str, number: int) -> Block:
+def _fit(plugin: str, block: int) -> WrittenBlock:
     """The task."""
     worker = get_worker()
     try:
-        return worker.plugins[plugin].fit(number)
+        return worker.plugins[plugin].fit_block(block)
     except BayneError as error:
         raise type(error)(f"worker {worker.address}: {error}") from error
 
 
 @contextmanager
-def workers(scheduler: str) -> Iterator[Callable[[Store, Work, Sequence[int]], Generator[Block, None, None]]]:
+def workers(scheduler: str) -> Iterator[Callable[[Store, Work, Sequence[int]], Generator[WrittenBlock, None, None]]]:
     """Take the place of `fit_blocks`: the same blocks, by the workers of a scheduler, as they end.
 
     A block whose worker is lost is given to another one. An exception in a task, which no other worker would be spared,
@@ -108,10 +108,10 @@ def workers(scheduler: str) -> Iterator[Callable[[Store, Work, Sequence[int]], G
         noise.setLevel(level)
 
 
-def _blocks(client: Client, store: Store, work: Work, numbers: Sequence[int]) -> Generator[Block, None, None]:
+def _blocks(client: Client, store: Store, work: Work, blocks: Sequence[int]) -> Generator[WrittenBlock, None, None]:
     folder, gone = store.folder.absolute(), f"scheduler {client.scheduler.address} went away; "
     kept = f"whole blocks are kept in {store.folder}: go on with resume"
-    plugin, left = f"bayne {folder}", iter(numbers)
+    plugin, left = f"bayne {folder}", iter(blocks)
 
     def submitted(most: int) -> list[Future]:
         # keys of this client only: what another one has left under way is not taken for ours
@@ -136,10 +136,10 @@ def _blocks(client: Client, store: Store, work: Work, numbers: Sequence[int]) ->
     except (CancelledError, OSError) as lost:
         raise BayneError(gone + kept) from lost
     if isinstance(error, KilledWorker):
-        number = error.task[1]
-        names = [entry.spectrum_id for entry in store.entries(number)]
+        block = error.task[1]
+        names = [entry.spectrum_id for entry in store.entries(block)]
         raise BayneError(
-            f"block {number}, {names[0]!r} to {names[-1]!r}: {error.allowed_failures + 1} workers died that had it, or "
+            f"block {block}, {names[0]!r} to {names[-1]!r}: {error.allowed_failures + 1} workers died that had it, or "
             f"had it next (allowed-failures of the scheduler); see their logs, and whether memory was enough; {kept}"
         )
     if error is not None:

@@ -20,7 +20,7 @@ from ..errors import BayneError, ReadError, did_you_mean
 from ..flags import Flag
 from ..inference import FitResult
 from ..inference.batch import attempt, bound_settings
-from ..inference.fit import fit, together
+from ..inference.fit import fit_checked, together
 from ..inference.prepare import Settings, check_arguments
 from ..inference.teacher import distilled_if_costly
 from ..spectrum import Spectrum
@@ -196,7 +196,7 @@ class Work:
         network = attempt(partial(self._network, spectrum.instrument), name, self.debug)
         if isinstance(network, str):
             return lambda: network
-        return partial(attempt, partial(fit, spectrum, network, settings, name), name, self.debug)
+        return partial(attempt, partial(fit_checked, spectrum, network, settings, name), name, self.debug)
 
     def _network(self, instrument: str) -> Emulator:
         """The emulator, or what is distilled from it for an instrument."""
@@ -206,13 +206,13 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Block:
+class WrittenBlock:
     """A block that was written.
 
     Parameters
     ----------
-    number
-        Of the block.
+    index
+        Which block.
     flags
         Bad flags of its stars.
     reading, waiting, writing
@@ -221,7 +221,7 @@ class Block:
         Seconds, where another process did the block.
     """
 
-    number: int
+    index: int
     flags: list[Flag]
     reading: float
     waiting: float
@@ -230,10 +230,10 @@ class Block:
 
 
 #: What does blocks and yields each as it is there.
-Do = Callable[[Store, "Work", Sequence[int]], Generator[Block, None, None]]
+Do = Callable[[Store, "Work", Sequence[int]], Generator[WrittenBlock, None, None]]
 
 
-def fit_blocks(store: Store, work: Work, numbers: Sequence[int]) -> Generator[Block, None, None]:
+def fit_blocks(store: Store, work: Work, blocks: Sequence[int]) -> Generator[WrittenBlock, None, None]:
     """Fit blocks and write them, reading and writing in threads; yields each as it is there.
 
     Stars go through `together` in one stream: where many are fitted side by side, those of the next block take the
@@ -242,18 +242,18 @@ def fit_blocks(store: Store, work: Work, numbers: Sequence[int]) -> Generator[Bl
     size = store.manifest["block"]
     times: dict[int, tuple[float, float]] = {}
     under_way: dict[int, dict[int, FitResult | str]] = {}
-    written: deque[Future[Block]] = deque()
+    written: deque[Future[WrittenBlock]] = deque()
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        stars = _stars(store, work, numbers, reader, times)
+        stars = _stars(store, work, blocks, reader, times)
         with closing(together(stars, work.settings.method)) as ends:
             for place, result in ends:
-                number = numbers[place // size]  # only the last of all blocks has fewer stars
-                results = under_way.setdefault(number, {})
+                block = blocks[place // size]  # only the last of all blocks has fewer stars
+                results = under_way.setdefault(block, {})
                 results[place % size] = result
-                if len(results) == store.size(number):
+                if len(results) == store.size(block):
                     done = [results[i] for i in range(len(results))]
-                    written.append(writer.submit(_write, store, work, number, done, times.pop(number)))
-                    del under_way[number]
+                    written.append(writer.submit(_write, store, work, block, done, times.pop(block)))
+                    del under_way[block]
                 while written and (written[0].done() or len(written) > WAITING):
                     yield written.popleft().result()
         while written:
@@ -261,24 +261,24 @@ def fit_blocks(store: Store, work: Work, numbers: Sequence[int]) -> Generator[Bl
 
 
 def _write(
-    store: Store, work: Work, number: int, results: Sequence[FitResult | str], times: tuple[float, float]
-) -> Block:
+    store: Store, work: Work, block: int, results: Sequence[FitResult | str], times: tuple[float, float]
+) -> WrittenBlock:
     clock = time.perf_counter()
-    flags = store.write(number, results, work.emulator.wavelength)
-    return Block(number, flags, *times, time.perf_counter() - clock)
+    flags = store.write(block, results, work.emulator.wavelength)
+    return WrittenBlock(block, flags, *times, time.perf_counter() - clock)
 
 
 def _stars(
-    store: Store, work: Work, numbers: Sequence[int], pool: Executor, times: dict[int, tuple[float, float]]
+    store: Store, work: Work, blocks: Sequence[int], pool: Executor, times: dict[int, tuple[float, float]]
 ) -> Iterator[Call]:
     """What fits the stars of blocks; the next block is read meanwhile."""
-    ahead = [pool.submit(work.read, store.entries(number)) for number in numbers[:1]]
-    for i, number in enumerate(numbers):
+    ahead = [pool.submit(work.read, store.entries(block)) for block in blocks[:1]]
+    for i, block in enumerate(blocks):
         clock = time.perf_counter()
         spectra, reading = ahead.pop().result()
-        times[number] = reading, time.perf_counter() - clock
-        ahead = [pool.submit(work.read, store.entries(following)) for following in numbers[i + 1 : i + 2]]
-        for star in zip(store.entries(number), spectra, strict=True):
+        times[block] = reading, time.perf_counter() - clock
+        ahead = [pool.submit(work.read, store.entries(following)) for following in blocks[i + 1 : i + 2]]
+        for star in zip(store.entries(block), spectra, strict=True):
             yield work.call(*star)
 
 
@@ -287,19 +287,19 @@ def _run(store: Store, work: Work, shard: tuple[int, int], resume: bool, tell: T
     own = store.blocks[shard[0] :: shard[1]]
     progress = _Progress(sum(map(store.size, own)))
     todo = []
-    for number in own:
+    for block in own:
         try:
-            progress.count(store.bad_flags(number))
+            progress.count(store.bad_flags(block))
         except ReadError as error:
-            todo.append(number)
-            if store.path("rows", number).exists():
+            todo.append(block)
+            if store.path("rows", block).exists():
                 log.warning("%s; the block is made again", error)
     if progress.done and not resume:
         raise BayneError(f"{store.folder} has blocks of shard {shard[0]}/{shard[1]} already: go on with resume")
-    tell(progress.share, f"{progress.done} of {progress.number} stars are there")
+    tell(progress.share, f"{progress.done} of {progress.total} stars are there")
     with closing(do(store, work, todo)) as blocks:
-        for block in blocks:
-            progress.add(block)
+        for written in blocks:
+            progress.add(written)
             store.write_status(shard, progress.status())
             tell(progress.share, str(progress))
     store.write_status(shard, progress.status())
@@ -308,15 +308,15 @@ def _run(store: Store, work: Work, shard: tuple[int, int], resume: bool, tell: T
 class _Progress:
     """What a process has done of the stars that are its own."""
 
-    def __init__(self, number: int) -> None:
-        self.number, self.done, self.failed, self.failures = number, 0, 0, Counter[str]()
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.failed, self.failures = total, 0, 0, Counter[str]()
         self.here, self.begun = 0, time.perf_counter()
         self.seconds = {"reading": 0.0, "waiting": 0.0, "writing": 0.0, "fitting": 0.0}
 
     @property
     def share(self) -> float:
         """Of the stars that are there; a shard may have none."""
-        return self.done / self.number if self.number else 1.0
+        return self.done / self.total if self.total else 1.0
 
     def count(self, flags: Sequence[Flag]) -> None:
         """Stars that are there."""
@@ -324,7 +324,7 @@ class _Progress:
         self.failed += sum(bool(bits) for bits in flags)
         self.failures.update(name for bits in flags for name in bits.names)
 
-    def add(self, block: Block) -> None:
+    def add(self, block: WrittenBlock) -> None:
         """Stars that were fitted now."""
         self.count(block.flags)
         self.here += len(block.flags)
@@ -338,12 +338,12 @@ class _Progress:
         seconds = {"all": whole} | self.seconds | {"fitting": fitting}
         rate = self.here / whole
         return {
-            "number": self.number,
+            "number": self.total,
             "done": self.done,
             "failed": self.failed,
             "failures": dict(self.failures.most_common()),
             "rate": rate,
-            "remaining": (self.number - self.done) / rate if rate else None,
+            "remaining": (self.total - self.done) / rate if rate else None,
             "seconds": {name: round(value, 3) for name, value in seconds.items()},
         }
 
@@ -351,5 +351,5 @@ class _Progress:
         now = self.status()
         left = str(timedelta(seconds=round(now["remaining"])))
         bad = ", ".join(f"{count} {name}" for name, count in now["failures"].items())
-        text = f"{self.done} of {self.number} stars, {now['rate']:.3g} a second, {left} left"
+        text = f"{self.done} of {self.total} stars, {now['rate']:.3g} a second, {left} left"
         return text + (f"; {self.failed} bad: {bad}" if bad else "")

@@ -64,28 +64,28 @@ class Store:
         kept = self.manifest["configuration"]["keep_spectra"]
         return [*(["spectra"] if kept else []), "residuals", "rows"]
 
-    def entries(self, number: int) -> list[Entry]:
+    def entries(self, block: int) -> list[Entry]:
         """Entries of a block."""
         size = self.manifest["block"]
-        return self.catalogue[number * size : (number + 1) * size]
+        return self.catalogue[block * size : (block + 1) * size]
 
-    def size(self, number: int) -> int:
+    def size(self, block: int) -> int:
         """How many entries a block has."""
         size: int = self.manifest["block"]
-        return min(size, len(self.catalogue) - number * size)
+        return min(size, len(self.catalogue) - block * size)
 
-    def path(self, kind: str, number: int) -> Path:
+    def path(self, kind: str, block: int) -> Path:
         """File of a block: ``"rows"``, ``"residuals"`` or ``"spectra"``."""
-        return self.folder / kind / f"block-{number:06d}.{_KINDS[kind]}"
+        return self.folder / kind / f"block-{block:06d}.{_KINDS[kind]}"
 
-    def missing(self, number: int) -> list[Path]:
+    def missing(self, block: int) -> list[Path]:
         """Files that a block lacks."""
-        return [path for kind in self.kinds if not (path := self.path(kind, number)).exists()]
+        return [path for kind in self.kinds if not (path := self.path(kind, block)).exists()]
 
     @property
     def done(self) -> list[int]:
         """Numbers of the blocks whose rows are there."""
-        return [number for number in self.blocks if self.path("rows", number).exists()]
+        return [block for block in self.blocks if self.path("rows", block).exists()]
 
     def columns(self) -> list[Column]:
         """Columns of the rows that are there; arms in the order in which the stars bring them.
@@ -97,12 +97,12 @@ class Store:
         """
         known = {column.name for column in self.layout.columns()}
         arms: dict[str, None] = {}
-        for number in self.done:
-            with _opened(self.path("rows", number)) as file:
+        for block in self.done:
+            with _opened(self.path("rows", block)) as file:
                 arms |= dict.fromkeys(n.removeprefix("snr_") for n in file.schema_arrow.names if n not in known)
         return self.layout.columns(tuple(arms))
 
-    def read(self, columns: Sequence[Column], numbers: Iterable[int]) -> Table:
+    def read(self, columns: Sequence[Column], blocks: Iterable[int]) -> Table:
         """These columns of the rows of blocks, with units and descriptions; NaN where a block has no such arm.
 
         Raises
@@ -112,8 +112,8 @@ class Store:
         """
         names = [column.name for column in columns]
         empty = pa.schema([(column.name, column.type) for column in columns]).empty_table()
-        blocks = (_parquet(self.path("rows", number), names) for number in numbers)
-        whole = pa.concat_tables([empty, *blocks], promote_options="default")
+        parts = (_parquet(self.path("rows", block), names) for block in blocks)
+        whole = pa.concat_tables([empty, *parts], promote_options="default")
         table = Table()
         for column in columns:
             values = whole[column.name].combine_chunks()
@@ -129,7 +129,7 @@ class Store:
             table[column.name].meta["ucd"] = column.ucd
         return table
 
-    def bad_flags(self, number: int) -> list[Flag]:
+    def bad_flags(self, block: int) -> list[Flag]:
         """Bad flags of the stars of a block that is there.
 
         Raises
@@ -137,11 +137,11 @@ class Store:
         ReadError
             A file is missing; the rows cannot be read, or are not those of the catalogue.
         """
-        for path in self.missing(number):
+        for path in self.missing(block):
             raise ReadError(f"{path}: no such file")
-        path = self.path("rows", number)
+        path = self.path("rows", block)
         rows = _parquet(path, ["spectrum_id", "flag_bad"])
-        expected = [entry.spectrum_id for entry in self.entries(number)]
+        expected = [entry.spectrum_id for entry in self.entries(block)]
         found = rows["spectrum_id"].to_pylist()
         if len(found) != len(expected):
             raise ReadError(f"{path} has {len(found)} rows, its block of the catalogue has {len(expected)}")
@@ -150,43 +150,43 @@ class Store:
                 raise ReadError(f"{path} has a row of {theirs!r} where the catalogue has {ours!r}")
         return [Flag(bits << SHIFT) for bits in rows["flag_bad"].to_pylist()]
 
-    def damage(self, number: int) -> str:
+    def damage(self, block: int) -> str:
         """What is wrong with the residuals or spectra of a block that is there, in words; empty where nothing is."""
         try:
-            with np.load(path := self.path("residuals", number)) as file:
+            with np.load(path := self.path("residuals", block)) as file:
                 for name in ("wavelength", "number", "sum", "square"):
                     file[name]
             if "spectra" in self.kinds:
-                with h5py.File(path := self.path("spectra", number)) as file:
+                with h5py.File(path := self.path("spectra", block)) as file:
                     list(file)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             return f"{path} cannot be read: {error}"
         return ""
 
-    def write(self, number: int, results: Sequence[FitResult | str], wavelength: np.ndarray) -> list[Flag]:
+    def write(self, block: int, results: Sequence[FitResult | str], wavelength: np.ndarray) -> list[Flag]:
         """Write a block, its rows last: with them it is there; returns the bad flags of its stars.
 
         Parameters
         ----------
-        number
+        block
             Of the block.
         results
             One for each of its entries, or a sentence.
         wavelength
             (p,) vacuum Å at which residuals are added up.
         """
-        entries = self.entries(number)
+        entries = self.entries(block)
         method = self.manifest["configuration"]["method"]
         rows = [self.layout.row(*pair, method) for pair in zip(entries, results, strict=True)]
         fits = [result for result in results if isinstance(result, FitResult)]
         if "spectra" in self.kinds:
-            with replacing(self.path("spectra", number)) as part:
+            with replacing(self.path("spectra", block)) as part:
                 h5py.File(part, "w").close()  # there may be no result
                 for result in fits:
                     result.add_to(part, file_name(result.id), compact=True)
-        with replacing(self.path("residuals", number)) as part, part.open("wb") as file:
+        with replacing(self.path("residuals", block)) as part, part.open("wb") as file:
             np.savez_compressed(file, **residuals([fit for fit in fits if fit.ok], wavelength))
-        with replacing(self.path("rows", number)) as part:
+        with replacing(self.path("rows", block)) as part:
             # of a few rows with hundreds of columns, statistics and dictionaries would be the larger part
             pq.write_table(self.layout.table(rows), part, use_dictionary=False, write_statistics=False)
         return [Flag(row["flag_bad"] << SHIFT) for row in rows]
@@ -201,8 +201,8 @@ class Store:
         """
         if "spectra" not in self.kinds:
             raise ReadError(f"{self.folder} keeps no results: it was begun without keep_spectra")
-        number = self.place(spectrum_id) // self.manifest["block"]
-        return load_result(self.path("spectra", number), file_name(spectrum_id))
+        block = self.place(spectrum_id) // self.manifest["block"]
+        return load_result(self.path("spectra", block), file_name(spectrum_id))
 
     def message(self, spectrum_id: str) -> str:
         """What the flags of one spectrum cannot say.
@@ -212,8 +212,8 @@ class Store:
         ReadError
             The run has no such spectrum; its block is missing or damaged.
         """
-        number, row = divmod(self.place(spectrum_id), self.manifest["block"])
-        return str(_parquet(self.path("rows", number), ["message"])["message"][row])
+        block, row = divmod(self.place(spectrum_id), self.manifest["block"])
+        return str(_parquet(self.path("rows", block), ["message"])["message"][row])
 
     def place(self, spectrum_id: str) -> int:
         """Row of a spectrum in the catalogue.

@@ -37,11 +37,11 @@ def validate(
         return [str(error)]
     wrong = wrong_rows(store)
     for kind in store.kinds:
-        known = {store.path(kind, number) for number in store.blocks}
+        known = {store.path(kind, block) for block in store.blocks}
         found = {path for path in (store.folder / kind).glob("*") if not path.name.startswith(".")}
         wrong += [f"{path} is of no block of this run" for path in sorted(found - known)]
-    for number in store.blocks:
-        if not store.missing(number) and (words := store.damage(number)):
+    for block in store.blocks:
+        if not store.missing(block) and (words := store.damage(block)):
             wrong.append(f"{words}; remove it and go on with resume")
     return wrong + (_changed(store, tell) if spectra else [])
 
@@ -50,12 +50,12 @@ def _changed(store: Store, tell: Callable[[float, str], None]) -> list[str]:
     """Spectra that are no more what was fitted."""
     reading, wrong = store.manifest["configuration"]["reading"], []
     columns = [column for column in store.layout.columns() if column.name == "spectrum_hash"]
-    for number in store.done:
-        tell(number / len(store.blocks), f"block {number} of {len(store.blocks)}")
-        if _wrong(store, number):  # it has been said
+    for block in store.done:
+        tell(block / len(store.blocks), f"block {block} of {len(store.blocks)}")
+        if _wrong(store, block):  # it has been said
             continue
-        hashes = store.read(columns, [number])["spectrum_hash"]
-        for entry, known in zip(store.entries(number), hashes, strict=True):
+        hashes = store.read(columns, [block])["spectrum_hash"]
+        for entry, known in zip(store.entries(block), hashes, strict=True):
             if not known:  # there was nothing to fit
                 continue
             try:
@@ -70,7 +70,7 @@ def _changed(store: Store, tell: Callable[[float, str], None]) -> list[str]:
 
 def wrong_rows(store: Store) -> list[str]:
     """Blocks that are missing or whose rows are wrong."""
-    absent = [number for number in store.blocks if store.missing(number)]
+    absent = [block for block in store.blocks if store.missing(block)]
     wrong = []
     if absent:
         stars = sum(map(store.size, absent))
@@ -78,25 +78,25 @@ def wrong_rows(store: Store) -> list[str]:
             f"{len(absent)} of {len(store.blocks)} blocks are missing, {stars} of {len(store.catalogue)} stars: "
             f"{_ranges(absent)}; go on with resume"
         )
-    told = (_wrong(store, number) for number in sorted({*store.blocks} - {*absent}))
+    told = (_wrong(store, block) for block in sorted({*store.blocks} - {*absent}))
     return wrong + [words for words in told if words]
 
 
-def _wrong(store: Store, number: int) -> str:
+def _wrong(store: Store, block: int) -> str:
     """What is wrong with the rows of a block; empty where nothing is."""
     try:
-        store.bad_flags(number)
+        store.bad_flags(block)
     except ReadError as error:
         return f"{error}; resume makes it again"
     return ""
 
 
-def _ranges(numbers: Sequence[int]) -> str:
+def _ranges(blocks: Sequence[int]) -> str:
     """``[1, 2, 3, 7]`` as ``1-3, 7``."""
     runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1] = [runs[-1][0], number]
+    for block in blocks:
+        if runs and block == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], block]
         else:
-            runs.append([number])
+            runs.append([block])
     return ", ".join("-".join(map(str, run)) for run in runs)

@@ -1,4 +1,4 @@
-"""``bayne crb``: how precisely an exposure can tell the labels of a star, at best."""
+"""``bayne crb``: how precisely an exposure can constrain the labels of a star, at best."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Per(StrEnum):
 
 def crb(
     *,
-    emulator: Annotated[str, typer.Option("--emulator", "-e", help="Name of one that is shipped, or a folder.")] = (
+    emulator: Annotated[str, typer.Option("--emulator", "-e", help="Name of a packaged emulator, or a folder.")] = (
         "galah"
     ),
     instrument: Annotated[str, typer.Option(help="Profile; 'bayne info' lists them.", show_default=False)],
@@ -47,9 +47,9 @@ def crb(
     snr: Annotated[float, typer.Option(help="S/N at the continuum.")] = 100.0,
     snr_table: Annotated[
         Path | None,
-        typer.Option(help="Table of wavelength (first column, vacuum Å) and S/N (second), such as an ETC's."),
+        typer.Option(help="Table from an exposure-time calculator: wavelength (first column, vacuum Å), S/N (second)."),
     ] = None,
-    per: Annotated[Per, typer.Option(help="What S/N is counted per.")] = Per.pixel,
+    per: Annotated[Per, typer.Option(help="Whether S/N is per pixel or per angstrom.")] = Per.pixel,
     arm: Annotated[
         list[str],
         typer.Option(
@@ -58,47 +58,49 @@ def crb(
     ],
     resolution: Annotated[float | None, typer.Option(help="R = λ/FWHM that replaces the profile's.")] = None,
     continuum: Annotated[
-        str | None, typer.Option(help="Chebyshev order per arm, or 'none' where it is known. [default: instrument's]")
+        str | None, typer.Option(help="Chebyshev order per arm, or 'none' if it is known. [default: the instrument's]")
     ] = None,
     correlation: Annotated[
-        float, typer.Option(help="Of the noise of neighbouring pixels; falls off geometrically.")
+        float, typer.Option(help="Noise correlation of neighbouring pixels; falls off geometrically.")
     ] = 0.0,
     no_emulator_error: Annotated[
-        bool, typer.Option("--no-emulator-error", help="Do not count the emulator's own error.")
+        bool, typer.Option("--no-emulator-error", help="Leave out the emulator's own error.")
     ] = False,
-    sweep: Annotated[Over | None, typer.Option(help="Bounds against this as well.")] = None,
-    reach: Annotated[float | None, typer.Option(help="Tell the S/N at which an element has this bound (dex).")] = None,
+    sweep: Annotated[Over | None, typer.Option(help="Also compute the bounds as a function of this.")] = None,
+    target: Annotated[
+        float | None, typer.Option(help="Print the S/N at which each element's bound reaches this (dex).")
+    ] = None,
     compare_emulators: Annotated[
-        tuple[str, str] | None, typer.Option(metavar="A B", help="Bounds from two emulators instead.")
+        tuple[str, str] | None, typer.Option(metavar="A B", help="Compare the bounds from two emulators.")
     ] = None,
     derivatives: Annotated[
         Path | None,
-        typer.Option(help="HDF5 of physical derivatives: bounds from them beside, for --star of that file."),
+        typer.Option(help="Physical derivatives (HDF5): also print bounds from them, for a --star in that file."),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="Page (.html) with its table beside (.ecsv); or a table: .ecsv, .csv, .fits."
+            "--output", "-o", help="Page (.html) with a table beside it (.ecsv), or a table: .ecsv, .csv, .fits."
         ),
     ] = None,
     overwrite: Overwrite = False,
     log_level: Level = None,
 ) -> None:
-    """Bounds on the errors of labels, before a photon is caught.
+    """Predict the smallest possible errors of labels for an exposure.
 
-    Cramér-Rao bounds from the model and the noise that fits use, joint ones for all labels, velocity, rotation, LSF
-    scale and continuum, with the emulator's error.
+    Cramér-Rao bounds with the model and noise of the fits, joint for all labels, velocity, rotation, LSF scale and
+    continuum, including the emulator's error.
 
     \b
     Examples:
       bayne crb --star sun --instrument hermes --snr 100
-      bayne crb --star k-giant --instrument uves --arm 580_lower --sweep snr --reach 0.1 --output giant.html
+      bayne crb --star k-giant --instrument uves --arm 580_lower --sweep snr --target 0.1 --output giant.html
     """
     set_up(log_level)
     if (star is None) == (not label):
         raise typer.BadParameter("give a star, or its labels with --label", param_hint="--star")
-    if snr_table is not None and (reach is not None or sweep is Over.snr):
-        raise typer.BadParameter("S/N of a table cannot be swept over", param_hint="--snr-table")
+    if snr_table is not None and (target is not None or sweep is Over.snr):
+        raise typer.BadParameter("a sweep over S/N needs --snr, not a table", param_hint="--snr-table")
     if derivatives is not None and star is None:
         raise typer.BadParameter("name a star of the file with --star", param_hint="--derivatives")
     from ..information.result import FORMATS
@@ -129,12 +131,12 @@ def crb(
     }
     first = emulators[names[0]]
     swept: Sweep | None = None
-    if reach is not None or sweep is Over.snr:
+    if target is not None or sweep is Over.snr:
         swept = go_over(first, instrument, who, snr, "snr", **options)
-    wanted = {} if reach is None or swept is None else required_snr(swept, reach)
+    wanted = {} if target is None or swept is None else required_snr(swept, target)
     if sweep not in (None, Over.snr):
         swept = go_over(first, instrument, who, noise, sweep.value, **options)
-    _show(found, wanted, reach)
+    _show(found, wanted, target)
     if output is None:
         return
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -194,7 +196,7 @@ def _table(path: Path) -> tuple[Any, Any]:
     return columns[0], columns[1]
 
 
-def _show(found: dict[str, Bounds], wanted: dict[str, float], reach: float | None) -> None:
+def _show(found: dict[str, Bounds], wanted: dict[str, float], target: float | None) -> None:
     from rich.table import Table
 
     from ..labels import pretty
@@ -204,7 +206,7 @@ def _show(found: dict[str, Bounds], wanted: dict[str, float], reach: float | Non
     first = next(iter(found.values()))
     grid = Table(box=None, pad_edge=False, header_style="dim")
     titles = ["bound", "with priors"] if len(found) == 1 else list(found)
-    for title in ("label", "value", *titles, "unit", *([] if reach is None else [f"S/N for {reach:g}"])):
+    for title in ("label", "value", *titles, "unit", *([] if target is None else [f"S/N for {target:g}"])):
         grid.add_column(title, justify="left" if title in ("label", "unit") else "right", no_wrap=True)
     rows = {name: {str(row["label"]): row for row in own.table} for name, own in found.items()}
     for name in (*first.labels, *(n for n in ("rv", "vsini") if n in first.names)):
@@ -216,7 +218,7 @@ def _show(found: dict[str, Bounds], wanted: dict[str, float], reach: float | Non
         if len(found) == 1:
             cells.append(text(row["with_prior"], n))
         cells.append(str(row["unit"]))
-        if reach is not None:
+        if target is not None:
             cells.append(_reached(wanted.get(name)))
         grid.add_row(*cells)
     console().print(grid)

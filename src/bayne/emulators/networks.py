@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import jax
 import numpy as np
 
-from ..errors import BayneError, ReadError, did_you_mean
+from ..errors import ReadError
+from ..registry import Registry
 from .card import Card
 
 #: Weights by name: NumPy arrays in an `Emulator`, traced JAX arrays inside compiled functions.
@@ -72,26 +73,15 @@ class Network(abc.ABC):
         """Arrays of a small random network that `decode` accepts: for conformance tests and first steps."""
 
 
-NETWORKS: dict[str, type[Network]] = {}
+NETWORKS = Registry[type[Network]]("network {!r}")
+
+#: Registered network class of a name.
+network = NETWORKS.named
 
 
 def register(cls: type[Network]) -> type[Network]:
-    """Class decorator that makes a network known under its `name`."""
-    NETWORKS[cls.name] = cls
-    return cls
-
-
-def network(name: str) -> type[Network]:
-    """Registered network class of a name.
-
-    Raises
-    ------
-    BayneError
-        No such network; the likely name is given.
-    """
-    if name not in NETWORKS:
-        raise BayneError(f"unknown network {name!r}. {did_you_mean(name, NETWORKS)}")
-    return NETWORKS[name]
+    """Class decorator that makes a network known under its `name`, which must be new."""
+    return NETWORKS.add(cls.name, cls)
 
 
 def check_arrays(arrays: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], source: str) -> None:

@@ -20,7 +20,7 @@ from ..errors import BayneError, did_you_mean
 from ..flags import Flag
 from ..labels import over_hydrogen, unit
 from ..spectrum import Spectrum
-from .fit import fit, fit_star, together
+from .fit import fit_checked, fit_star, together
 from .prepare import Settings, check_arguments
 from .result import FitResult
 from .teacher import distilled_if_costly
@@ -192,4 +192,4 @@ def _one(spectrum: Any, name: str, emulator: Emulator, settings: Settings, instr
         raise BayneError(
             f"The spectrum is of instrument {own!r}, this batch of {instrument!r}: fit it in a batch of its own."
         )
-    return fit(spectrum, emulator, settings, name)
+    return fit_checked(spectrum, emulator, settings, name)

@@ -128,11 +128,11 @@ def fit_star(
     check_arguments(settings, emulator)
     emulator = distilled_if_costly(emulator, settings, getattr(spectrum, "instrument", ""))
     with _ONE_AT_A_TIME:
-        return fit(spectrum, emulator, settings, id, complete=method != "map")
+        return fit_checked(spectrum, emulator, settings, id, complete=method != "map")
 
 
 def together(calls: Iterable[Callable[[], T]], method: str) -> Generator[tuple[int, T], None, None]:
-    """Place and result of calls of `fit` as they end, side by side where that pays; taken as there is room."""
+    """Place and result of calls of `fit_checked` as they end, side by side where that pays; taken as there is room."""
     width = lanes(method)
     with ThreadPoolExecutor(1) as pool:
         # in another thread than the main one, where each star would show progress of its own
@@ -155,7 +155,9 @@ def lanes(method: str) -> int:
 
 
 @double
-def fit(spectrum: Any, emulator: Emulator, settings: Settings, id: str | None, complete: bool = False) -> FitResult:
+def fit_checked(
+    spectrum: Any, emulator: Emulator, settings: Settings, id: str | None, complete: bool = False
+) -> FitResult:
     """The result of one star, whose arguments were checked; see `finish`."""
     found = find_maximum(spectrum, emulator, settings, id)
     problem, verdict = found.problem, found.verdict

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..emulators import Emulator
 from ..files import digest
-from ..information import bounds
+from ..information import cramer_rao_bounds
 from ..labels import over_hydrogen
 from ..likelihoods import Problem, best_continuum, described
 from ..spectrum import FloatArray, Spectrum
@@ -76,7 +76,9 @@ def finish(found: Maximum, covariance: FloatArray, draws: Draws, complete: bool)
     still = [low if n in ("vsini", "vmac") else v for n, low, v in zip(names, problem.prior.lower, theta, strict=True)]
     sharp, _, _ = (np.asarray(v) for v in best_continuum(whole, jnp.asarray(still)))
     diagnose.judge_profile(verdict, whole, spectrum.arms, everywhere + other, sharp, whole_ratio, jitters)
-    crb, bound_covariance = bounds(precision(plain, theta)[0], np.asarray(problem.prior.upper - problem.prior.lower))
+    crb, bound_covariance = cramer_rao_bounds(
+        precision(plain, theta)[0], np.asarray(problem.prior.upper - problem.prior.lower)
+    )
     label_names = settings.reported(emulator)
     for derived, parts in over_hydrogen(label_names).items():
         where = [names.index(p) for p in parts if p in names]

@@ -2,7 +2,7 @@
 
 from .cramer_rao import STARS, Exposure, cramer_rao, expect
 from .exposure import expose
-from .fisher import bounds
+from .fisher import cramer_rao_bounds
 from .result import Bounds
 from .sweep import Sweep, required_snr, sweep
 
@@ -11,7 +11,7 @@ __all__ = [
     "Bounds",
     "Exposure",
     "Sweep",
-    "bounds",
+    "cramer_rao_bounds",
     "cramer_rao",
     "expect",
     "expose",

@@ -7,7 +7,7 @@ import numpy as np
 from ..spectrum import FloatArray
 
 
-def bounds(fisher: FloatArray, width: FloatArray) -> tuple[FloatArray, FloatArray]:
+def cramer_rao_bounds(fisher: FloatArray, width: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Cramér-Rao bounds without label priors, and the covariance behind them.
 
     Parameters

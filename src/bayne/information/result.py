@@ -14,7 +14,7 @@ from ..errors import BayneError
 from ..files import replacing
 from ..labels import over_hydrogen, unit
 from ..spectrum import FloatArray
-from .fisher import bounds
+from .fisher import cramer_rao_bounds
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -72,7 +72,7 @@ class Bounds:
 
     @cached_property
     def _both(self) -> tuple[FloatArray, FloatArray]:
-        return bounds(self.fisher, self.width)
+        return cramer_rao_bounds(self.fisher, self.width)
 
     @property
     def std(self) -> FloatArray:

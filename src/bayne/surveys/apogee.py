@@ -69,7 +69,7 @@ def chip_arms(
         )
     if not arms:
         raise ReadError(f"wavelengths from {wavelength[0]:.0f} to {wavelength[-1]:.0f} Å are not those of APOGEE")
-    return with_profile_lsf(tuple(arms), INSTRUMENT)
+    return with_profile_lsf(arms, INSTRUMENT)
 
 
 def _cut(wavelength: FloatArray, empty: BoolArray, gap: float) -> int:

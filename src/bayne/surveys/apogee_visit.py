@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,9 +11,9 @@ from ..instrument import load_instrument
 from ..spectrum import Spectrum, make_arm
 from .apogee import CHIPS, HUGE_ERROR, INSTRUMENT
 from .build import bad_bits, origin, with_profile_lsf
-from .fits_files import extension, image, keep, number, open_fits, value
+from .fits_files import image, keep, number, open_fits, value
 from .registry import Peek, register
-from .stated import velocity
+from .stated import text, velocity
 
 KEPT = (
     *("OBJID", "TELESCOP", "LOCID", "PLATE", "MJD5", "FIBERID", "JD-MID", "EXPTIME", "SNR", "STARFLAG", "V_APRED"),
@@ -42,7 +41,7 @@ def read(path: Path) -> Spectrum:
     """
     profile = load_instrument(INSTRUMENT)
     with open_fits(path) as hdus:
-        header = extension(hdus, 0, path).header
+        header = hdus[0].header
         flux, error, mask, wavelength = (image(hdus, i, path) for i in (1, 2, 3, 4))
     if flux.ndim != 2 or not flux.shape == error.shape == mask.shape == wavelength.shape:
         shapes = ", ".join(str(a.shape) for a in (flux, error, mask, wavelength))
@@ -52,20 +51,14 @@ def read(path: Path) -> Spectrum:
     for name, row in zip(CHIPS, np.argsort(wavelength.mean(axis=1)), strict=True):
         reasons = bad_bits(profile, mask[row]) | {"no data": error[row] >= HUGE_ERROR}
         arms.append(make_arm(wavelength[row], flux[row], counts=counts, error=error[row], reasons=reasons, name=name))
-    star = str(value(header, "OBJID") or "")
-    parts = [star, *(_text(header, key) for key in ("PLATE", "MJD5", "FIBERID"))]
+    parts = [text(value(header, key)) for key in ("OBJID", "PLATE", "MJD5", "FIBERID")]
     return Spectrum(
-        arms=with_profile_lsf(tuple(arms), INSTRUMENT),
+        arms=with_profile_lsf(arms, INSTRUMENT),
         frame="observed",
         bary_kms=number(header, "BC"),
         id="-".join(parts) if all(parts) else path.stem,
-        star_id=star,
+        star_id=parts[0],
         instrument=INSTRUMENT,
         provenance=origin(path.name, "apvisit", keep(header, KEPT), **velocity(number(header, "VHELIO"))),
         counts=counts,
     )
-
-
-def _text(header: Any, key: str) -> str:
-    found = value(header, key)
-    return "" if found is None else str(found)

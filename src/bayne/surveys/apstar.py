@@ -11,8 +11,9 @@ from ..errors import ReadError
 from ..spectrum import Spectrum
 from .apogee import INSTRUMENT, chip_arms
 from .build import origin
-from .fits_files import extension, image, keep, log_grid, open_fits, value
+from .fits_files import image, keep, linear_grid, open_fits, value
 from .registry import Peek, register
+from .stated import text
 
 KEPT = ("OBJID", "TELESCOP", "LOCID", "NVISITS", "SNR", "STARFLAG", "VHELIO", "VSCATTER", "VERR", "RVTEFF", "RVLOGG")
 
@@ -46,13 +47,13 @@ def read(path: Path, visit: int | str | None = None) -> Spectrum:
         1, 2, ... for a visit, ``"global"`` for row 1, None for row 0.
     """
     with open_fits(path) as hdus:
-        header = extension(hdus, 0, path).header
-        grid = extension(hdus, 1, path).header
+        header = hdus[0].header
         flux, error, mask = (np.atleast_2d(image(hdus, i, path)) for i in (1, 2, 3))
+        grid = hdus[1].header
     row = _row(path, len(flux), visit)
     counts: dict[str, int] = {}
     arms = chip_arms(
-        log_grid(grid, flux.shape[1]),
+        10.0 ** linear_grid(grid, flux.shape[1]),
         flux[row].astype(np.float64),
         error[row].astype(np.float64),
         counts,
@@ -66,7 +67,7 @@ def read(path: Path, visit: int | str | None = None) -> Spectrum:
         arms=arms,
         frame="rest",
         id=path.stem if visit is None else f"{path.stem}-visit-{visit}",
-        star_id=str(value(header, "OBJID") or ""),
+        star_id=text(value(header, "OBJID")),
         instrument=INSTRUMENT,
         provenance=origin(path.name, "apstar", kept, visit=visit, visits=_visits(len(flux))),
         counts=counts,

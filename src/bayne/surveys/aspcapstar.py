@@ -9,8 +9,9 @@ import numpy as np
 from ..spectrum import Spectrum
 from .apogee import INSTRUMENT, chip_arms
 from .build import origin
-from .fits_files import extension, image, keep, log_grid, open_fits, value
+from .fits_files import image, keep, linear_grid, open_fits, value
 from .registry import Peek, register
+from .stated import text
 
 KEPT = ("OBJID", "TELESCOP", "LOCID", "NVISITS", "SNR", "STARFLAG", "VHELIO", "VSCATTER", "ASPCAPFL")
 
@@ -31,16 +32,16 @@ def read(path: Path) -> Spectrum:
     no mask: bad pixels have errors so large that they weigh nothing, and those without data are masked.
     """
     with open_fits(path) as hdus:
-        header = extension(hdus, 0, path).header
-        grid = extension(hdus, 1, path).header
+        header = hdus[0].header
         flux, error = (np.ravel(image(hdus, i, path)).astype(np.float64) for i in (1, 2))
+        grid = hdus[1].header
     counts: dict[str, int] = {}
     return Spectrum(
-        arms=chip_arms(log_grid(grid, flux.size), flux, error, counts),
+        arms=chip_arms(10.0 ** linear_grid(grid, flux.size), flux, error, counts),
         frame="rest",
         normalized=True,
         id=path.stem,
-        star_id=str(value(header, "OBJID") or ""),
+        star_id=text(value(header, "OBJID")),
         instrument=INSTRUMENT,
         provenance=origin(path.name, "aspcapstar", keep(header, KEPT)),
         counts=counts,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,16 @@ def bad_bits(instrument: Instrument, mask: ArrayLike) -> dict[str, BoolArray]:
     return {name: (bits >> instrument.mask_bits[name] & 1).astype(bool) for name in instrument.bad_bits}
 
 
-def with_profile_lsf(arms: tuple[Arm, ...], instrument: str) -> tuple[Arm, ...]:
-    """The same arms; those without a line-spread function get that of the instrument's profile.
+def with_profile_lsf(arms: Iterable[Arm], instrument: str) -> tuple[Arm, ...]:
+    """The same arms; those without a line-spread function get that of the instrument's profile, if one is named.
 
     Raises
     ------
     BayneError
         No such profile.
     """
+    if not instrument:
+        return tuple(arms)
     profile = load_instrument(instrument)
     return tuple(
         arm if arm.lsf is not None else replace(arm, lsf=profile.lsf(arm.name, arm.wavelength)) for arm in arms
@@ -39,7 +41,7 @@ def with_profile_lsf(arms: tuple[Arm, ...], instrument: str) -> tuple[Arm, ...]:
 
 def origin(file: str, reader: str, header: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
     """Provenance of a spectrum: plain values only, so that it can be written as JSON; others are left out."""
-    return _plain({"file": file, "format": reader, **({"header": header} if header else {}), **more})
+    return plain({"file": file, "format": reader, **({"header": header} if header else {}), **more})
 
 
 def named(path: Path, hdu: int | str | None) -> str:
@@ -47,8 +49,9 @@ def named(path: Path, hdu: int | str | None) -> str:
     return path.stem if hdu is None else f"{path.stem}-{hdu}"
 
 
-def _plain(items: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _plain(item) if isinstance(item, Mapping) else item for key, item in items.items() if _is_plain(item)}
+def plain(items: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the items that can be written as JSON."""
+    return {key: plain(item) if isinstance(item, Mapping) else item for key, item in items.items() if _is_plain(item)}
 
 
 def _is_plain(item: Any) -> bool:

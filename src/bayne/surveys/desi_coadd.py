@@ -69,7 +69,7 @@ def read(path: Path, targetid: int | None = None, row: int | None = None) -> Spe
     target = str(targets[index])
     repeated = int(np.count_nonzero(targets == targets[index])) > 1
     return Spectrum(
-        arms=with_profile_lsf(tuple(arms), INSTRUMENT),
+        arms=with_profile_lsf(arms, INSTRUMENT),
         frame="barycentric",
         id=f"{path.name.split('.')[0]}-{target}" + (f"-{index}" if repeated else ""),
         star_id=target,

@@ -14,7 +14,7 @@ from ..wavelength import check_plausible
 from .build import origin
 from .fits_files import MOST_VALUES
 from .registry import Peek, register
-from .stated import arms_with_lsf, choose_frame, choose_medium, text
+from .stated import choose_medium, stated_spectrum
 
 #: Names of the arrays of wavelength, flux and error: those of the early files, then those of Starfish.
 LAYOUTS = (("wls", "fls", "sigmas"), ("waves", "fluxes", "sigmas"))
@@ -48,10 +48,8 @@ def read(
     frame
         Barycentric where the file has an attribute ``BCV``, the correction that was applied; else as the
         attribute ``frame`` states, else observed.
-    instrument
-        Profile that gives the line-spread function.
-    normalized
-        Whether the flux has been divided by a continuum.
+    instrument, normalized
+        See `bayne.read_spectrum`.
     """
     with h5py.File(path, "r") as file:
         layout = _layout(file)
@@ -78,13 +76,14 @@ def read(
         )
         for order in range(len(wave))
     ]
-    return Spectrum(
-        arms=arms_with_lsf(arms, instrument),
-        frame=choose_frame(frame, "barycentric" if "BCV" in attributes else attributes.get("frame")),
-        normalized=bool(normalized),
+    stated = "barycentric" if "BCV" in attributes else attributes.get("frame")
+    return stated_spectrum(
+        arms,
+        {"frame": stated, "star_id": attributes.get("name")},
+        frame=frame,
+        normalized=normalized,
         id=path.stem,
-        star_id=text(attributes.get("name")),
-        instrument=instrument or "",
+        instrument=instrument,
         provenance=origin(path.name, "echelle-hdf5", attributes),
         counts=counts,
     )

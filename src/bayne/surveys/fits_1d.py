@@ -12,7 +12,7 @@ from ..spectrum import FloatArray, Frame, Medium, Spectrum, make_arm
 from .build import named, origin
 from .fits_files import image, keep, number, open_fits, pixels, value
 from .registry import Peek, register
-from .stated import HARPS_RV, angstrom, arms_with_lsf, choose_frame, choose_medium, text, usable_error, velocity
+from .stated import HARPS_RV, angstrom, choose_medium, stated_spectrum, text, usable_errors, velocity
 
 KEPT = ("OBJECT", "INSTRUME", "TELESCOP", "DATE-OBS", "EXPTIME", "RA", "DEC", "SPECSYS", "AIRORVAC", "CTYPE1", "CUNIT1")
 
@@ -51,10 +51,8 @@ def read(
         Needed where neither ``CTYPE1`` (WAVE, AWAV) nor ``AIRORVAC`` states it.
     frame
         Overrides ``SPECSYS``; observed where neither is given.
-    instrument
-        Profile that gives the line-spread function.
-    normalized
-        Whether the flux has been divided by a continuum.
+    instrument, normalized
+        See `bayne.read_spectrum`.
     unit
         Overrides ``CUNIT1``.
     hdu
@@ -72,23 +70,21 @@ def read(
             f"{path.name}: the image has {flux.ndim} axes of {flux.shape} pixels, one is expected; "
             "write the orders as a table with the columns order, wavelength, flux and error"
         )
-    error = usable_error(spread.get("error"), spread.get("variance"))
     counts: dict[str, int] = {}
     arm = make_arm(
         angstrom(_wavelength(path, header, flux.size), unit or value(header, "CUNIT1") or "Angstrom", "CUNIT1"),
         flux,
         counts=counts,
-        error=error,
-        ivar=None if error is not None else spread.get("ivar"),
+        **usable_errors(**spread),
         medium=choose_medium(medium, _stated_medium(header)),
     )
-    return Spectrum(
-        arms=arms_with_lsf([arm], instrument),
-        frame=choose_frame(frame, value(header, "SPECSYS")),
-        normalized=bool(normalized),
+    return stated_spectrum(
+        [arm],
+        {"frame": value(header, "SPECSYS"), "star_id": value(header, "OBJECT")},
+        frame=frame,
+        normalized=normalized,
         id=named(path, hdu),
-        star_id=text(value(header, "OBJECT")),
-        instrument=instrument or "",
+        instrument=instrument,
         provenance=origin(path.name, "fits-1d", keep(header, KEPT), **velocity(number(header, HARPS_RV))),
         counts=counts,
     )
@@ -110,10 +106,8 @@ def _errors(path: Path, hdus: Any, index: int | str) -> dict[str, FloatArray]:
 
 def _first(headers: Any) -> int | None:
     """Index of the first HDU that holds an image."""
-    for index, header in enumerate(headers):
-        if header.get("NAXIS", 0) > 0 and header.get("XTENSION", "IMAGE").strip() == "IMAGE":
-            return index
-    return None
+    images = (head.get("NAXIS", 0) > 0 and head.get("XTENSION", "IMAGE").strip() == "IMAGE" for head in headers)
+    return next((index for index, found in enumerate(images) if found), None)
 
 
 def _axis(header: Any) -> bool:

@@ -248,9 +248,14 @@ def keep(header: Any, keys: Iterable[str]) -> dict[str, Any]:
     return {key: item for key, item in found.items() if item is not None}
 
 
-def log_grid(header: Any, n: int) -> np.ndarray:
-    """(n,) wavelengths of a header whose first axis is linear in log10 of the wavelength."""
-    return 10.0 ** (float(header["CRVAL1"]) + float(header["CDELT1"]) * pixels(header, n))
+def column_names(header: Any, key: str = "TTYPE") -> list[str]:
+    """Names of a table's columns in lower case, or what else `key` says of each."""
+    return [str(header.get(f"{key}{i + 1}", "")).strip().lower() for i in range(int(header.get("TFIELDS", 0)))]
+
+
+def linear_grid(header: Any, n: int) -> np.ndarray:
+    """(n,) values along the first axis of a header, which is linear."""
+    return float(header["CRVAL1"]) + float(header["CDELT1"]) * pixels(header, n)
 
 
 def pixels(header: Any, n: int) -> np.ndarray:

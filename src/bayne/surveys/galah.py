@@ -14,7 +14,7 @@ from ..instrument import Instrument, load_instrument
 from ..lsf import GaussianLSF
 from ..spectrum import Arm, Spectrum, make_arm
 from .build import origin
-from .fits_files import extension, image, keep, number, open_fits, pixels, value
+from .fits_files import image, keep, linear_grid, number, open_fits, value
 from .registry import Peek, register
 from .stated import velocity
 
@@ -92,14 +92,14 @@ def _siblings(path: Path) -> list[Path]:
 def _ccd(file: Path, counts: dict[str, int]) -> tuple[Arm, Any]:
     profile = load_instrument(INSTRUMENT)
     with open_fits(file) as hdus:
-        header = extension(hdus, 0, file).header
+        header = hdus[0].header
         flux = image(hdus, 0, file).astype(np.float64)
         relative, transmission, width = (
             image(hdus, name, file).astype(np.float64) for name in ("relative_error", "teluric", "resolution_profile")
         )
     if flux.ndim != 1 or not flux.shape == relative.shape == transmission.shape == width.shape:
         raise ReadError(f"{file.name}: the extensions differ in shape, one pixel row each is expected")
-    wavelength = float(header["CRVAL1"]) + float(header["CDELT1"]) * pixels(header, flux.size)
+    wavelength = linear_grid(header, flux.size)
     middle = wavelength[wavelength.size // 2]
     names = [arm.name for arm in profile.arms if arm.wavelength[0] < middle < arm.wavelength[1]]
     if not names:

@@ -11,7 +11,7 @@ from astropy.nddata import StdDevUncertainty
 
 from ..errors import BayneError
 from ..spectrum import Arm, FloatArray, Frame, Medium, Spectrum, make_arm
-from .stated import angstrom, arms_with_lsf, choose_frame, choose_medium, correction, text
+from .stated import angstrom, choose_medium, stated_spectrum, text
 
 
 def from_specutils(spectrum: Any, *, medium: Medium | None = None, frame: Frame | None = None) -> Spectrum:
@@ -48,18 +48,8 @@ def from_specutils(spectrum: Any, *, medium: Medium | None = None, frame: Frame 
         own = dict(part.meta or {})
         said = choose_medium(medium, own.get("medium"))
         arms.append(_arm(part, said, text(own.get("arm")).replace("/", "-") or str(number), counts))
-    profile = text(meta.get("instrument"))
-    return Spectrum(
-        arms=arms_with_lsf(arms, profile or None),
-        frame=choose_frame(frame, meta.get("frame")),
-        bary_kms=correction(meta.get("bary_kms")),
-        normalized=bool(meta.get("normalized", False)),
-        id=text(meta.get("id")) or "spectrum",
-        star_id=text(meta.get("star_id")),
-        instrument=profile,
-        provenance={"format": f"specutils.{type(spectrum).__name__}"},
-        counts=counts,
-    )
+    origin = {"format": f"specutils.{type(spectrum).__name__}"}
+    return stated_spectrum(arms, meta, frame=frame, id="spectrum", provenance=origin, counts=counts)
 
 
 def _elements(spectrum: Any) -> Iterable[Any]:

@@ -121,18 +121,10 @@ def read_spectrum(
     --------
     >>> spectrum = read_spectrum("hd122563.fits", medium="air", frame="rest")  # doctest: +SKIP
     """
-    given = {
-        "medium": medium,
-        "frame": frame,
-        "instrument": instrument,
-        "normalized": normalized,
-        "unit": unit,
-        "visit": visit,
-        "targetid": targetid,
-        "row": row,
-        "hdu": hdu,
-        "wavelength": wavelength,
-    }
+    given = dict(
+        medium=medium, frame=frame, instrument=instrument, normalized=normalized, unit=unit, visit=visit,
+        targetid=targetid, row=row, hdu=hdu, wavelength=wavelength,
+    )  # fmt: skip
     options = {name: option for name, option in given.items() if option is not None}
     file = Path(fspath(path))
     if file.is_dir():

@@ -10,7 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import ReadError, did_you_mean
+from ..errors import ReadError
+from ..registry import Registry
 from ..spectrum import Spectrum
 from .fits_files import read_headers
 
@@ -92,7 +93,10 @@ class Reader:
         return tuple(inspect.signature(self.read).parameters)[1:]
 
 
-_READERS: dict[str, Reader] = {}
+_READERS = Registry[Reader]("format {!r}", ReadError)
+
+#: The reader of a format.
+reader_named = _READERS.named
 
 
 def register(
@@ -107,14 +111,12 @@ def register(
 
     Raises
     ------
-    ValueError
+    BayneError
         The name is taken.
     """
 
     def decorate(read: Callable[..., Spectrum]) -> Callable[..., Spectrum]:
-        if name in _READERS:
-            raise ValueError(f"a reader named {name!r} is registered already")
-        _READERS[name] = Reader(name, description, recognise, read, generic)
+        _READERS.add(name, Reader(name, description, recognise, read, generic))
         return read
 
     return decorate
@@ -128,16 +130,3 @@ def readers() -> tuple[Reader, ...]:
 def format_names() -> list[str]:
     """Names that ``format=`` accepts."""
     return sorted(_READERS)
-
-
-def reader_named(name: str) -> Reader:
-    """The reader of a format.
-
-    Raises
-    ------
-    ReadError
-        No such format; the likely name is given.
-    """
-    if name not in _READERS:
-        raise ReadError(f"unknown format {name!r}. {did_you_mean(name, _READERS)}")
-    return _READERS[name]

@@ -12,8 +12,8 @@ from ..instrument import load_instrument
 from ..lsf import FWHM_PER_SIGMA, GaussianLSF
 from ..spectrum import FloatArray, Spectrum, make_arm
 from ..wavelength import C_KMS
-from .build import bad_bits, origin
-from .fits_files import extension, keep, number, open_fits, real, records, value
+from .build import bad_bits, origin, plain
+from .fits_files import column_names, keep, number, open_fits, real, records, value
 from .registry import Peek, register
 from .stated import velocity
 
@@ -30,9 +30,7 @@ COLUMNS = ("flux", "loglam", "ivar", "and_mask")
 
 def recognise(peek: Peek) -> bool:
     """The first extension is a table with the columns of a spec file."""
-    header = peek.header(1)
-    names = {str(header.get(f"TTYPE{i + 1}", "")).strip().lower() for i in range(int(header.get("TFIELDS", 0)))}
-    return set(COLUMNS) <= names
+    return set(COLUMNS) <= set(column_names(peek.header(1)))
 
 
 @register("sdss-spec", "SDSS or BOSS optical spectrum", recognise)
@@ -45,7 +43,7 @@ def read(path: Path) -> Spectrum:
     pixels, measured on arc lines and so including the pixel.
     """
     with open_fits(path) as hdus:
-        header = extension(hdus, 0, path).header
+        header = hdus[0].header
         data = records(hdus, 1, path)
         results = _results(hdus)
     names = {name.lower(): name for name in data.columns.names}
@@ -104,14 +102,9 @@ def _results(hdus: Any) -> dict[str, Any]:
     if len(hdus) < 3 or getattr(hdus[2], "columns", None) is None or not len(hdus[2].data):
         return {}
     row = hdus[2].data[0]
-    plain = {}
-    for name in hdus[2].columns.names:
-        item = row[name]
-        if np.ndim(item) == 0:
-            item = item.item() if isinstance(item, np.generic) else item
-            if not isinstance(item, float) or np.isfinite(item):
-                plain[name.upper()] = item.strip() if isinstance(item, str) else item
-    return plain
+    items = {name.upper(): row[name] for name in hdus[2].columns.names}
+    items = {name: item.item() if isinstance(item, np.generic) else item for name, item in items.items()}
+    return plain({name: item.strip() if isinstance(item, str) else item for name, item in items.items()})
 
 
 def _instrument(header: Any, results: dict[str, Any]) -> str:

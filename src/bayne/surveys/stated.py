@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -9,7 +10,7 @@ from astropy import units
 from numpy.typing import ArrayLike
 
 from ..errors import BayneError
-from ..spectrum import Arm, FloatArray, Frame, Medium
+from ..spectrum import Arm, FloatArray, Frame, Medium, Spectrum
 from ..wavelength import UNITS, check_plausible
 from .build import with_profile_lsf
 
@@ -91,14 +92,49 @@ def angstrom(wavelength: ArrayLike, unit: object, what: str) -> FloatArray:
     return wave
 
 
-def correction(found: Any) -> float | None:
-    """A stated barycentric correction in km/s (a number, or a quantity of velocity); None where there is none.
+def stated_spectrum(
+    arms: list[Arm],
+    meta: Mapping[str, Any],
+    *,
+    id: str,
+    provenance: dict[str, Any],
+    counts: dict[str, int],
+    frame: Frame | None = None,
+    instrument: str | None = None,
+    normalized: bool | None = None,
+) -> Spectrum:
+    """A spectrum of which the caller, or else its metadata, say what is known.
+
+    Parameters
+    ----------
+    meta
+        May have ``frame``, ``bary_kms``, ``normalized``, ``instrument``, ``id`` and ``star_id``.
+    id
+        Where the metadata have none.
+    arms, provenance, counts, frame, instrument, normalized
+        See `Spectrum`; arms without a line-spread function get that of the instrument's profile.
 
     Raises
     ------
     BayneError
-        It is not a finite velocity.
+        The frame or the profile is not known, or the correction is no velocity.
     """
+    profile = instrument or text(meta.get("instrument"))
+    return Spectrum(
+        arms=with_profile_lsf(arms, profile),
+        frame=choose_frame(frame, meta.get("frame")),
+        bary_kms=_correction(meta.get("bary_kms")),
+        normalized=bool(meta.get("normalized") if normalized is None else normalized),
+        id=text(meta.get("id")) or id,
+        star_id=text(meta.get("star_id")),
+        instrument=profile,
+        provenance=provenance,
+        counts=counts,
+    )
+
+
+def _correction(found: Any) -> float | None:
+    """A stated barycentric correction in km/s (a number, or a quantity of velocity); None where there is none."""
     if found is None:
         return None
     try:
@@ -110,24 +146,23 @@ def correction(found: Any) -> float | None:
     return kms
 
 
-def arms_with_lsf(arms: list[Arm], instrument: str | None) -> tuple[Arm, ...]:
-    """The arms; those without a line-spread function get that of the named instrument's profile."""
-    return with_profile_lsf(tuple(arms), instrument) if instrument else tuple(arms)
-
-
 def text(found: Any) -> str:
     """A stated name as text; empty where nothing is stated."""
     return "" if found is None else str(found).strip()
 
 
-def usable_error(error: FloatArray | None = None, variance: FloatArray | None = None) -> FloatArray | None:
-    """(n,) standard deviations from errors or variances; None where no pixel has one: the file then says nothing.
+def usable_errors(
+    error: FloatArray | None = None, variance: FloatArray | None = None, ivar: FloatArray | None = None
+) -> dict[str, Any]:
+    """``error`` or ``ivar`` for `make_arm`, or neither; errors or variances of which none is positive say nothing.
 
     A negative variance becomes a negative error.
     """
-    if error is None:
-        error = None if variance is None else np.sign(variance) * np.sqrt(np.abs(variance))
-    return error if error is not None and np.any(np.isfinite(error) & (error > 0)) else None
+    if error is None and variance is not None:
+        error = np.sign(variance) * np.sqrt(np.abs(variance))
+    if error is not None and np.any(np.isfinite(error) & (error > 0)):
+        return {"error": error}
+    return {} if ivar is None else {"ivar": ivar}
 
 
 def velocity(kms: object) -> dict[str, float]:

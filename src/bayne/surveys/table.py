@@ -13,19 +13,9 @@ from astropy.table import MaskedColumn, Table
 from ..errors import ReadError
 from ..spectrum import Frame, Medium, Spectrum, make_arms
 from .build import named, origin
-from .fits_files import check_row, extension, open_fits, real, unpacked
+from .fits_files import check_row, column_names, extension, open_fits, real, unpacked
 from .registry import Peek, register
-from .stated import (
-    HARPS_RV,
-    angstrom,
-    arms_with_lsf,
-    choose_frame,
-    choose_medium,
-    correction,
-    text,
-    usable_error,
-    velocity,
-)
+from .stated import HARPS_RV, angstrom, choose_medium, stated_spectrum, usable_errors, velocity
 
 #: What columns are called, in lower case; columns without names are the first three of these in order.
 NAMES = {
@@ -76,10 +66,8 @@ def read(
         Needed where the metadata do not state it.
     frame
         Observed where neither the metadata nor the caller states it.
-    instrument
-        Profile that gives the line-spread function.
-    normalized
-        Whether the flux has been divided by a continuum.
+    instrument, normalized
+        See `bayne.read_spectrum`.
     unit
         Unit of the wavelengths, needed where the column has none.
     hdu
@@ -97,10 +85,9 @@ def read(
         raise ReadError(f"{path.name}: the wavelengths have no unit; say unit='Angstrom', 'nm' or 'um'")
     wave = angstrom(_values(table, columns["wavelength"], path), unit or own, "unit of the wavelengths")
     numbers = {kind: _values(table, columns[kind], path) for kind in ("flux", "error", "ivar", "variance")}
-    flux, ivar, error = numbers["flux"], numbers["ivar"], usable_error(numbers["error"], numbers["variance"])
-    masked = _flags(table, columns["mask"])
+    flux, masked = numbers.pop("flux"), _flags(table, columns["mask"])
+    known = usable_errors(**numbers) | ({} if masked is None else {"mask": masked})
     said = choose_medium(medium, meta.get("medium"))
-    divided = bool(meta.get("normalized", meta.get("contnorm", False)))
     counts: dict[str, int] = {}
     arms = [
         arm
@@ -108,23 +95,19 @@ def read(
         for arm in make_arms(
             wave[rows],
             flux[rows],
+            **{kind: values[rows] for kind, values in known.items()},
             counts=counts,
-            error=None if error is None else error[rows],
-            ivar=ivar[rows] if ivar is not None and error is None else None,
-            mask=None if masked is None else masked[rows],
             medium=said,
             name=name,
         )
     ]
-    profile = instrument or text(meta.get("instrument"))
-    return Spectrum(
-        arms=arms_with_lsf(arms, profile or None),
-        frame=choose_frame(frame, meta.get("frame", meta.get("specsys"))),
-        bary_kms=correction(meta.get("bary_kms")),
-        normalized=divided if normalized is None else normalized,
-        id=text(meta.get("id")) or named(path, hdu),
-        star_id=text(meta.get("star_id")),
-        instrument=profile,
+    return stated_spectrum(
+        arms,
+        {"frame": meta.get("specsys"), "normalized": meta.get("contnorm")} | meta,
+        frame=frame,
+        normalized=normalized,
+        id=named(path, hdu),
+        instrument=instrument,
         provenance=origin(
             path.name, "table", {key: meta[key] for key in META if key in meta}, **velocity(table.meta.get(HARPS_RV))
         ),
@@ -161,8 +144,8 @@ def _load(path: Path, hdu: int | str | None) -> tuple[Any, dict[str, Any]]:
 
 def _medium(header: Any) -> dict[str, str]:
     """The medium, where a column of wavelengths is called air by ESO's standard (ESO-044286, TUCD)."""
-    kinds = [str(header.get(f"TUCD{i + 1}", "")).lower() for i in range(int(header.get("TFIELDS", 0)))]
-    return {"medium": "air"} if any(kind.startswith("em.wl;obs.atmos") for kind in kinds) else {}
+    air = any(kind.startswith("em.wl;obs.atmos") for kind in column_names(header, "TUCD"))
+    return {"medium": "air"} if air else {}
 
 
 def _flattened(table: Any) -> Any:
@@ -179,11 +162,8 @@ def _flattened(table: Any) -> Any:
 
 def _table_hdu(headers: Any) -> int | None:
     """Index of the first FITS table with columns of wavelength and flux."""
-    for index, header in enumerate(headers):
-        names = {str(header.get(f"TTYPE{i + 1}", "")).strip().lower() for i in range(int(header.get("TFIELDS", 0)))}
-        if names & set(NAMES["wavelength"]) and names & set(NAMES["flux"]):
-            return index
-    return None
+    wanted = set(NAMES["wavelength"]), set(NAMES["flux"])
+    return next((i for i, head in enumerate(headers) if all(kind & set(column_names(head)) for kind in wanted)), None)
 
 
 def _layout(path: Path) -> dict[str, Any] | None:
@@ -229,11 +209,8 @@ def _column(table: Any, kind: str) -> str | None:
     if table.colnames and table.colnames[0] == "col1":
         place = list(NAMES).index(kind)
         return table.colnames[place] if place < min(3, len(table.colnames)) else None
-    for name in NAMES[kind]:
-        for column in table.colnames:
-            if column.strip().lower() == name:
-                return str(column)
-    return None
+    own = {column.strip().lower(): column for column in reversed(table.colnames)}  # the first of equal ones
+    return next((own[name] for name in NAMES[kind] if name in own), None)
 
 
 def _values(table: Any, name: str | None, path: Path) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from ..errors import BayneError, ReadError, did_you_mean
+from ..registry import Registry
 from ..spectrum import FloatArray
 
 Scale = Literal["5000", "rosseland"]
@@ -200,7 +201,7 @@ class Format:
     parse: Callable[[str, str], list[Atmosphere]]
 
 
-_FORMATS: dict[str, Format] = {}
+_FORMATS = Registry[Format]("format of model atmospheres {!r}", ReadError)
 
 
 def register(
@@ -210,24 +211,22 @@ def register(
 
     Raises
     ------
-    ValueError
+    BayneError
         The name is taken.
     """
 
     def decorate(parse: Callable[[str, str], list[Atmosphere]]) -> Callable[[str, str], list[Atmosphere]]:
-        if name in _FORMATS:
-            raise ValueError(f"a format of model atmospheres named {name!r} is registered already")
-        _FORMATS[name] = Format(name, description, recognise, parse)
+        _FORMATS.add(name, Format(name, description, recognise, parse))
         return parse
 
     return decorate
 
 
-def formats() -> dict[str, Format]:
+def formats() -> Registry[Format]:
     """The formats of single models that can be read, by name."""
     from . import atlas9, marcs  # noqa: F401  (importing a reader registers it)
 
-    return dict(_FORMATS)
+    return _FORMATS
 
 
 def read_atmospheres(path: str | Path, format: str | None = None) -> list[Atmosphere]:
@@ -245,26 +244,23 @@ def read_atmospheres(path: str | Path, format: str | None = None) -> list[Atmosp
     ReadError
         No such file or format, or a file that is damaged, with what is wrong in it.
     """
-    path, known = Path(path), formats()
-    if format is not None and format not in known:
-        raise ReadError(f"unknown format of model atmospheres {format!r}. {did_you_mean(format, known)}")
+    path = Path(path)
+    known = list(formats().values()) if format is None else [formats().named(format)]
     if not path.is_file():
         raise ReadError(f"{path}: there is no such file")
     try:
         text = path.read_text(encoding="latin-1")
     except OSError as error:
         raise ReadError(f"{path.name}: {error.strerror}") from error
-    if format is None:
-        found = [name for name, candidate in known.items() if candidate.recognise(text)]
-        if not found:
-            kinds = "; ".join(f"{name}: {candidate.description}" for name, candidate in known.items())
-            extra = " A .npz file of <3D> models is a grid: see read_stagger." if text.startswith("PK\x03\x04") else ""
-            raise ReadError(f"{path.name} is no model atmosphere that is known ({kinds}).{extra}")
-        format = found[0]
-    elif not known[format].recognise(text):
-        raise ReadError(f"{path.name} is not what format={format!r} reads: {known[format].description}")
+    found = next((candidate for candidate in known if candidate.recognise(text)), None)
+    if found is None and format is not None:
+        raise ReadError(f"{path.name} is not what format={format!r} reads: {known[0].description}")
+    if found is None:
+        kinds = "; ".join(f"{candidate.name}: {candidate.description}" for candidate in known)
+        extra = " A .npz file of <3D> models is a grid: see read_stagger." if text.startswith("PK\x03\x04") else ""
+        raise ReadError(f"{path.name} is no model atmosphere that is known ({kinds}).{extra}")
     try:
-        return known[format].parse(text, path.stem)
+        return found.parse(text, path.stem)
     except BayneError as error:
         raise ReadError(f"{path.name}: {error}") from error
 

@@ -12,13 +12,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import BayneError, ReadError, did_you_mean
-from ..files import read_toml
+from ..settings import table_of, typed
 from ..spectrum import FloatArray
 from .abundances import ATMOSPHERE, element_of
 from .species import SOLAR
-
-_KINDS = {"number": int, "seed": int, "resolution": float, "step_kms": float, "labels": dict, "windows": tuple}
-_NEEDED = ("synthesiser", "linelist", "number", "labels")
 
 #: Settings that are paths.
 _FILES = ("linelist", "atmospheres", "population", "like")
@@ -146,39 +143,23 @@ def read_grid_config(source: str | Path | Mapping[str, Any]) -> GridConfig:
     BayneError
         A value makes no sense: says which.
     """
-    folder, where = Path(), "grid"
-    if isinstance(source, Mapping):
-        table = dict(source)
-    else:
-        path = Path(source)
-        folder, where = path.parent, str(path)
-        table = read_toml(path)
-    known = GridConfig.__dataclass_fields__
-    for key in table:
-        if key not in known:
-            raise ReadError(f"{where}: unknown key {key!r}. {did_you_mean(key, known)}")
-    for key in _NEEDED:
-        if key not in table:
-            raise ReadError(f"{where}: {key!r} is missing")
-    if not isinstance(table["labels"], Mapping):
+    table, folder, where = table_of(source, "grid")
+    if not isinstance(table.get("labels", {}), Mapping):
         raise ReadError(f"{where}: labels are a table [labels], with a range for each: teff = [4000, 7000]")
     try:
-        table["labels"] = {str(name): _pair(value) for name, value in table["labels"].items()}
+        if "labels" in table:
+            table["labels"] = {str(name): _pair(value) for name, value in table["labels"].items()}
         table["windows"] = tuple(_pair(value) for value in table.get("windows", ()))
     except (TypeError, ValueError):
         raise ReadError(f"{where}: ranges of labels and windows are pairs of numbers: [4000, 7000]") from None
-    for key, value in table.items():
-        kind = _KINDS.get(key, str)
-        if kind is float and type(value) is int:
-            table[key] = value = float(value)
-        if type(value) is not kind:
-            raise ReadError(f"{where}: {key} = {value!r} is of the wrong kind")
     for key in _FILES:
-        if table.get(key) and table[key] != "grey":
+        if isinstance(table.get(key), str) and table[key] not in ("", "grey"):
             table[key] = str(folder / table[key])
-    return GridConfig(**table)
+    return typed(GridConfig, table, where)
 
 
 def _pair(value: Any) -> tuple[float, float]:
     low, high = value
+    if isinstance(low, str) or isinstance(high, str):
+        raise TypeError
     return float(low), float(high)

@@ -175,10 +175,10 @@ def make_grid(
 ) -> Path:
     """Make a grid file of synthetic spectra.
 
-    Labels follow a sequence that depends on the configuration alone. Spectra are made in parts, each written by rename
-    into the folder ``<output>.parts``, and put together at the end: a run that was killed goes on without a spectrum
-    lost or doubled. A spectrum that the synthesiser cannot make is left out, with its place and the reason in the
-    dataset ``failed`` (JSON).
+    Labels follow a sequence that depends on the configuration alone. Spectra are made in parts, each written by an
+    atomic rename into the folder ``<output>.parts``, and joined at the end: a killed run can continue without losing or
+    repeating a spectrum. A spectrum that the synthesiser cannot make is left out; the dataset ``failed`` (JSON) records
+    its index and the reason.
 
     Parameters
     ----------
@@ -187,17 +187,17 @@ def make_grid(
     output
         File (HDF5).
     seed
-        Of the labels; None for the configuration's.
+        Random seed of the labels; None for the configuration's.
     workers
-        Processes.
+        Number of processes.
     resume
-        Go on from the parts of a run of the same configuration.
+        Continue from the parts of a run with the same configuration.
     append
-        Go on from a finished file of the same configuration, to a larger number.
+        Extend a finished file with the same configuration to a larger number.
     overwrite
-        Replace what is there.
+        Replace existing files.
     tell
-        Called with the share that is done and a line of progress.
+        Called with the fraction done and a progress message.
 
     Returns
     -------
@@ -236,7 +236,7 @@ def make_grid(
         _assemble(output, parts, settings, _maker.wavelength, growing)
     except BrokenProcessPool:
         raise BayneError(
-            f"a worker was killed, for want of memory perhaps; {done} spectra are kept in {parts}: go on with resume"
+            f"a worker was killed, perhaps for lack of memory; {done} spectra are kept in {parts}: go on with resume"
         ) from None
     except OSError as error:
         raise BayneError(f"{error}; {done} spectra are kept in {parts}: go on with resume") from error
@@ -309,7 +309,7 @@ def _known(output: Path, settings: GridConfig) -> set[int]:
     """Places of the spectra that a file has or could not have."""
     with h5py.File(output) as file:
         if "configuration" not in file.attrs or "index" not in file:
-            raise ReadError(f"{output}: not a grid that bayne made: it does not say how to go on")
+            raise ReadError(f"{output}: not a grid made by bayne: it lacks the state needed to continue")
         _same(str(file.attrs["configuration"]), settings, output)
         if len(file["index"]) > settings.number:
             raise BayneError(f"{output} has {len(file['index'])} spectra already, more than number = {settings.number}")

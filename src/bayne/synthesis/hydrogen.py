@@ -41,7 +41,7 @@ _LIMIT, _RYDBERG = 109678.764, 109677.576
 HIGHEST = 15
 
 #: Å from the centre where a line ends.
-REACH = 250.0
+CUTOFF = 250.0
 
 #: K_nm in Å per statvolt/cm, by lower level, of the three next upper levels: the mean shift per unit of field (Griem
 #: 1960, ApJ 132, 883, eqs. 7 and 12; as in HLINOP, where those of the Balmer lines are of Vidal, Cooper & Smith 1973,
@@ -64,7 +64,7 @@ _SHIELDING = np.array([0.0, 0.2, 0.4, 0.6, 0.8])
 
 #: Profiles are computed at distances _FINE sinh(s) Å from the centre, s in steps of _STEP, and interpolated.
 _FINE, _STEP = 0.1, 0.09
-_NODES = np.arange(-1, int(np.arcsinh(REACH / _FINE) / _STEP) + 3)
+_NODES = np.arange(-1, int(np.arcsinh(CUTOFF / _FINE) / _STEP) + 3)
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class HydrogenLine:
 def hydrogen_lines(low: float, high: float) -> tuple[HydrogenLine, ...]:
     """The lines that reach into a range of vacuum wavelengths in Å."""
     lines = (HydrogenLine(n, m) for n in (2, 3, 4) for m in range(n + 1, HIGHEST + 1))
-    return tuple(line for line in lines if low - REACH < line.wavelength < high + REACH)
+    return tuple(line for line in lines if low - CUTOFF < line.wavelength < high + CUTOFF)
 
 
 def level_energy(n: int) -> float:
@@ -331,7 +331,7 @@ def _line_opacity(line: HydrogenLine, gas: Gas, vmic: jax.Array | float, wavelen
     distance = jnp.abs(line.wavelength * (wavelength - line.wavelength) / wavelength)
     t = jnp.abs(jnp.arcsinh(distance / _FINE)[:, None] / _STEP - _NODES)
     kernel = jnp.where(t < 1, 1 + t**2 * (1.5 * t - 2.5), jnp.where(t < 2, 2 + t * (-4 + t * (2.5 - 0.5 * t)), 0.0))
-    shape = jnp.where(distance[:, None] < REACH, jnp.exp(matmul(kernel, profile)), 0.0)
+    shape = jnp.where(distance[:, None] < CUTOFF, jnp.exp(matmul(kernel, profile)), 0.0)
     n = line.lower
     population = 2 * n**2 * (gas.numbers / gas.partition)[_HYDROGEN]
     population = population * jnp.exp(-1e-8 * HC_K * level_energy(n) / gas.temperature)

@@ -37,7 +37,7 @@ WING, BLEND = (256, 64), (64, 128)
 CROWDED = 5000
 
 #: km/s from the centre up to which lines are computed where nothing else is said.
-DEFAULT_REACH = 150.0
+DEFAULT_CUTOFF = 150.0
 
 #: Values of the quintic cardinal B-spline at 0, 1 and 2 (de Boor 1978, A Practical Guide to Splines, chapter 9).
 _SPLINE = np.array([66.0, 26.0, 1.0]) / 120
@@ -136,15 +136,15 @@ class Lines(NamedTuple):
     ----------
     data
         The n lines, and a phantom without strength.
-    core, reach
-        (n + 1,) distances in ln λ: up to `core` the Voigt function is computed, up to `reach` the wings.
+    core, cutoff
+        (n + 1,) distances in ln λ: up to `core` the Voigt function is computed, up to `cutoff` the wings.
     cores, wings, blends
         What is computed where; see `bayne.synthesis.line_opacity`.
     """
 
     data: LineData
     core: jax.Array
-    reach: jax.Array
+    cutoff: jax.Array
     cores: tuple[Cores, ...]
     wings: Tasks
     blends: tuple[Blend, ...]
@@ -190,7 +190,9 @@ def _mass(linelist: LineList) -> FloatArray:
 
 
 @double
-def prepare(linelist: LineList, wavelength: FloatArray, reach: FloatArray | None = None, *, vmic: float = 2.0) -> Lines:
+def prepare(
+    linelist: LineList, wavelength: FloatArray, cutoff: FloatArray | None = None, *, vmic: float = 2.0
+) -> Lines:
     """Lay out lines over a wavelength grid.
 
     Parameters
@@ -199,21 +201,21 @@ def prepare(linelist: LineList, wavelength: FloatArray, reach: FloatArray | None
         Lines on the grid and around it; those that reach no pixel are left out.
     wavelength
         (w,) vacuum Å, uniform in ln λ; steps of 0.7 to 1 km/s resolve the lines of cool stars.
-    reach
-        (n,) km/s from its centre up to which each line is computed, 0 for none: from `line_reach`. Without it, all
-        lines reach `DEFAULT_REACH`.
+    cutoff
+        (n,) km/s from its centre up to which each line is computed, 0 for none: from `line_cutoff`. Without it, all
+        lines end at `DEFAULT_CUTOFF`.
     vmic
         The largest microturbulence expected, km/s. It sets where wings begin.
 
     Raises
     ------
     BayneError
-        A grid that is not uniform in ln λ, a reach of the wrong shape, unknown species.
+        A grid that is not uniform in ln λ, a cutoff of the wrong shape, unknown species.
     """
     start, step, pixels = _uniform(wavelength)
-    far = np.full(len(linelist), DEFAULT_REACH) if reach is None else np.asarray(reach, dtype=float)
+    far = np.full(len(linelist), DEFAULT_CUTOFF) if cutoff is None else np.asarray(cutoff, dtype=float)
     if far.shape != (len(linelist),) or not np.all(far >= 0):
-        raise BayneError(f"reach must be one distance in km/s, 0 or more, for each of the {len(linelist)} lines")
+        raise BayneError(f"cutoff must be one distance in km/s, 0 or more, for each of the {len(linelist)} lines")
     far = far / C_KMS / step
     position = (np.log(linelist.wavelength) - start) / step
     used = (far > 0) & (position + far >= 0) & (position - far <= pixels - 1)

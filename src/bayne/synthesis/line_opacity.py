@@ -3,7 +3,7 @@
 Every line is a Voigt profile. What is computed, and how, depends on the distance from the line's centre:
 
 - *cores*, a few Doppler widths on either side: the Voigt function, for every line, pixel and depth;
-- *wings*, from there to the line's own reach: a polynomial in the inverse square of the distance. Each term is a
+- *wings*, from there to the line's own cutoff: a polynomial in the inverse square of the distance. Each term is a
   product of what depends on the distance and what depends on the depth, so that the sum over lines is a product of
   matrices;
 - *blends*, the lines of a species that has many (TiO): all have the profile of that species at that depth, so that
@@ -91,7 +91,7 @@ def line_opacity(
 
 
 @double
-def line_reach(
+def line_cutoff(
     gas: Gas,
     data: LineData,
     vmic: jax.Array | float,
@@ -124,7 +124,7 @@ def line_reach(
     Notes
     -----
     Opacity at optical depth τ moves the emergent flux by about its ratio to the continuum times τ exp(-τ), so that the
-    ratio is weighted with τ exp(1 - τ). The reach is where the larger of the Gaussian core and the Lorentz wing,
+    ratio is weighted with τ exp(1 - τ). The cutoff is where the larger of the Gaussian core and the Lorentz wing,
     a π^-1/2 / u², falls below the threshold.
     """
     layers = _layers(gas, vmic)
@@ -253,10 +253,10 @@ def _wings(layers: _Layers, lines: Lines, grid: _Grid) -> jax.Array:
     """
 
     def piece(block: jax.Array, index: jax.Array) -> jax.Array:
-        data, core, reach = _take(lines.data, index), lines.core[index], lines.reach[index]
+        data, core, cutoff = _take(lines.data, index), lines.core[index], lines.cutoff[index]
         pixel = block * WING[0] + jnp.arange(WING[0])
         distance = grid.start + grid.step * pixel[:, None] - data.log_wavelength
-        inside = (jnp.abs(distance) > core) & (jnp.abs(distance) <= reach)
+        inside = (jnp.abs(distance) > core) & (jnp.abs(distance) <= cutoff)
         edge = jnp.maximum(core, 1e-9)
         # In frequency, from that in ln λ; in units of the distance of the core's edge.
         ratio = jnp.where(inside, edge / jnp.where(inside, jnp.expm1(-distance), 1.0), 0.0) ** 2

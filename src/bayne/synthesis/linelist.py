@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import BayneError, ReadError, did_you_mean
+from ..errors import BayneError, ReadError
+from ..registry import Registry
 from . import korg_lines, vald
 from .transitions import LineList, assemble
 
@@ -33,23 +34,13 @@ class Reader:
     read: Callable[[Path, str | None], LineList]
 
 
-_READERS = {
-    "vald": Reader("VALD3, extract all, element or stellar, short or long", vald.recognise, vald.read),
-    "korg": Reader("HDF5 of Korg", korg_lines.recognise, korg_lines.read),
-}
+_READERS = Registry[Reader]("format {!r} of line lists")
 
+#: Add a format: ``register(name, reader)``.
+register = _READERS.add
 
-def register(name: str, reader: Reader) -> None:
-    """Add a format.
-
-    Raises
-    ------
-    BayneError
-        The name is taken.
-    """
-    if name in _READERS:
-        raise BayneError(f"a format of line lists named {name!r} is registered already")
-    _READERS[name] = reader
+register("vald", Reader("VALD3, extract all, element or stellar, short or long", vald.recognise, vald.read))
+register("korg", Reader("HDF5 of Korg", korg_lines.recognise, korg_lines.read))
 
 
 def format_names() -> list[str]:
@@ -84,15 +75,14 @@ def read_linelist(path: str | Path, *, format: str | None = None, medium: str | 
     path = Path(path)
     if medium not in (None, "air", "vacuum"):
         raise BayneError(f"medium {medium!r}: say 'vacuum' or 'air'")
-    if format is not None and format not in _READERS:
-        raise BayneError(f"unknown format {format!r} of line lists. {did_you_mean(format, _READERS)}")
+    reader = None if format is None else _READERS.named(format)
     if not path.is_file():
         raise ReadError(f"{path}: no such file")
-    names = [format] if format else [name for name, reader in _READERS.items() if reader.recognise(path)]
-    if not names:
-        known = "; ".join(f"{name!r} ({reader.description})" for name, reader in _READERS.items())
+    reader = reader or next((one for one in _READERS.values() if one.recognise(path)), None)
+    if reader is None:
+        known = "; ".join(f"{name!r} ({one.description})" for name, one in _READERS.items())
         raise ReadError(f"{path}: the format of this line list is not known. Known: {known}")
     try:
-        return _READERS[names[0]].read(path, medium)
+        return reader.read(path, medium)
     except BayneError as error:
         raise ReadError(f"{path}: {error}") from error

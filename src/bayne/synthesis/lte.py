@@ -21,7 +21,7 @@ from .continuum import continuum
 from .gas import SPECIES, equilibrium
 from .hydrogen import HydrogenLine, hydrogen_lines, hydrogen_opacity
 from .line_layout import LineData, Lines, line_data, prepare
-from .line_opacity import line_opacity, line_reach
+from .line_opacity import line_cutoff, line_opacity
 from .linelist import LineList
 from .models import REFERENCE, Grey
 from .synthesiser import Synthesiser, register
@@ -58,9 +58,9 @@ class LTE(Synthesiser):
     @double
     def __init__(self, lines: LineList, wavelength: Sequence[FloatArray]) -> None:
         super().__init__(lines.of(SPECIES), wavelength)
-        reach = _reach(self.lines)
+        cutoff = _cutoffs(self.lines)
         self.laid: list[Window] = [
-            (hydrogen_lines(wave[0], wave[-1]), prepare(self.lines, wave, reach, vmic=VMIC), jnp.asarray(wave))
+            (hydrogen_lines(wave[0], wave[-1]), prepare(self.lines, wave, cutoff, vmic=VMIC), jnp.asarray(wave))
             for wave in self.windows
         ]
 
@@ -196,7 +196,7 @@ def _layers(log_tau: FloatArray) -> NDArray[np.intp]:
     return np.array(kept)
 
 
-def _reach(lines: LineList) -> FloatArray:
+def _cutoffs(lines: LineList) -> FloatArray:
     """(n,) km/s up to which each line matters in one of `STARS`; 0 for lines that matter in none."""
     share = jnp.asarray(abundances({"fe_h": RICH}, "asplund2009"))
     models, data, found = Grey(), line_data(lines), np.zeros(len(lines))
@@ -207,6 +207,6 @@ def _reach(lines: LineList) -> FloatArray:
             some = slice(i, i + CHUNK)
             at_lines = sum(continuum(gas, jnp.asarray(lines.wavelength[some])))
             part = LineData(*(jnp.asarray(array[some]) for array in data))
-            reach = line_reach(gas, part, VMIC, at_lines, jnp.asarray(star.log_tau), THRESHOLD)
-            found[some] = np.maximum(found[some], np.asarray(reach))
+            cutoff = line_cutoff(gas, part, VMIC, at_lines, jnp.asarray(star.log_tau), THRESHOLD)
+            found[some] = np.maximum(found[some], np.asarray(cutoff))
     return found

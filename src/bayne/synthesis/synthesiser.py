@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Sequence
-from typing import ClassVar, TypeVar
+from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import convolve1d
 
-from ..errors import BayneError, did_you_mean
 from ..lsf import FWHM_PER_SIGMA
+from ..registry import Registry
 from ..spectrum import FloatArray
 from ..wavelength import C_KMS
 from .atmosphere import Atmosphere
@@ -22,7 +22,7 @@ FINE_KMS = 0.75
 
 #: Synthesised beyond the ends of every window, in standard deviations of the kernel that takes a spectrum to its
 #: resolution; the kernel ends there.
-REACH = 6.0
+KERNEL_SIGMAS = 6.0
 
 
 class Synthesiser(abc.ABC):
@@ -56,34 +56,22 @@ class Synthesiser(abc.ABC):
         """
 
 
-S = TypeVar("S", bound=type[Synthesiser])
-_SYNTHESISERS: dict[str, Callable[..., Synthesiser]] = {}
+_SYNTHESISERS = Registry[type[Synthesiser]]("synthesiser {!r}")
+
+#: The class of a name.
+synthesiser = _SYNTHESISERS.named
 
 
-def register(cls: S) -> S:
-    """Class decorator: make a synthesiser known by its name."""
-    _SYNTHESISERS[cls.name] = cls
-    return cls
-
-
-def synthesiser(name: str) -> Callable[..., Synthesiser]:
-    """The class of this name.
-
-    Raises
-    ------
-    BayneError
-        It is not registered.
-    """
-    if name not in _SYNTHESISERS:
-        raise BayneError(f"synthesiser {name!r}. {did_you_mean(name, _SYNTHESISERS)}")
-    return _SYNTHESISERS[name]
+def register(cls: type[Synthesiser]) -> type[Synthesiser]:
+    """Class decorator that makes a synthesiser known under its `name`, which must be new."""
+    return _SYNTHESISERS.add(cls.name, cls)
 
 
 def fine_windows(windows: Sequence[tuple[float, float]], resolution: float) -> list[FloatArray]:
     """Wavelengths of the synthesis: those of the windows and as much more as the kernel to `resolution` needs."""
-    reach = REACH / (resolution * FWHM_PER_SIGMA)
+    margin = KERNEL_SIGMAS / (resolution * FWHM_PER_SIGMA)
     step = FINE_KMS / C_KMS
-    return [np.exp(np.arange(np.log(low) - reach, np.log(high) + reach + step, step)) for low, high in windows]
+    return [np.exp(np.arange(np.log(low) - margin, np.log(high) + margin + step, step)) for low, high in windows]
 
 
 def output_windows(windows: Sequence[tuple[float, float]], step_kms: float) -> list[FloatArray]:
@@ -111,7 +99,7 @@ def at_resolution(
         (p,) at the wavelengths of `wavelength`.
     """
     sigma = C_KMS / resolution / FWHM_PER_SIGMA / FINE_KMS
-    offset = np.arange(-int(REACH * sigma), int(REACH * sigma) + 1)
+    offset = np.arange(-int(KERNEL_SIGMAS * sigma), int(KERNEL_SIGMAS * sigma) + 1)
     kernel = np.exp(-0.5 * (offset / sigma) ** 2)
     parts, ends = [], np.cumsum([w.size for w in fine])[:-1]
     for own, wave, part in zip(fine, wavelength, np.split(flux, ends), strict=True):

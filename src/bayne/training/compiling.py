@@ -71,40 +71,40 @@ def compile(
     seed: int = 0,
     tell: Tell = lambda done, text: None,
 ) -> Emulator:
-    """Distil an emulator into one that costs a product of small matrices per spectrum.
+    """Distil an emulator for one instrument, so that a spectrum costs a product of small matrices.
 
-    The teacher's spectra at random labels of its domain are expanded in absorbance on a basis of low rank over the
+    The teacher's spectra at random labels of its domain are expanded in absorbance on a low-rank basis over the
     instrument's wavelengths; dense layers (`PayneLarge`) learn the coefficients. Labels, domain and error model are
-    the teacher's; what the distillation adds is measured on other labels, stands on the card as ``distillation_mae``,
+    the teacher's. The distillation error is measured at other labels, recorded on the card as ``distillation_mae``,
     ``distillation_median_star_mae`` and ``distillation_p999`` beside the teacher's own errors (``teacher_mae``, ...),
-    and is added to the error model's diagonal.
+    and added to the error model's diagonal.
 
-    Kept in the cache ($BAYNE_CACHE, else ~/.cache/bayne) under a hash of all that it depends on: the second call
+    The result is kept in the cache ($BAYNE_CACHE, else ~/.cache/bayne) under a hash of all inputs: a second call
     returns at once.
 
     Parameters
     ----------
     emulator
-        The teacher.
+        The teacher, the emulator to distil.
     instrument
-        Profile name or `Instrument`: which wavelengths, and how sharp.
+        Profile name or `Instrument`: gives the wavelengths and the resolution.
     error
-        Mean absolute error in flux that truncating the basis may make; decides the rank, and so the cost.
+        Largest mean absolute flux error from truncating the basis; sets the rank, and so the cost.
     seed
         Of the labels and the weights.
     tell
-        Called with the share that is done and a line of progress.
+        Called with the fraction done and a progress message.
 
     Returns
     -------
     Emulator
-        Named ``<teacher>-<instrument>``. While it is in memory it knows its teacher: fits then ask the teacher at a few
-        draws, and tell in ``result.diagnostics["teacher_shift"]`` and by a flag how far its posterior is.
+        Named ``<teacher>-<instrument>``. While it is in memory it keeps its teacher: fits then check a few draws
+        against the teacher, and report the shift in ``result.diagnostics["teacher_shift"]`` and by a flag.
 
     Raises
     ------
     BayneError
-        The emulator does not reach the instrument's wavelengths; `error` is not positive.
+        The emulator does not cover the instrument's wavelengths; `error` is not positive.
     """
     profile = load_instrument(instrument) if isinstance(instrument, str) else instrument
     if not error > 0:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ..emulators.networks import network as network_of
 from ..errors import BayneError, ReadError, did_you_mean
-from ..files import read_toml
-
-T = TypeVar("T")
+from ..settings import table_of, typed
 
 #: Settings of a kernel emulator, and the least of each.
 KERNEL = {"rank": 1, "steps": 1, "error_rank": 0, "spectra": 0}
@@ -169,20 +167,13 @@ def read_config(source: str | Path | Mapping[str, Any] | None, network: str | No
     BayneError
         No network is named, two are, or it is unknown.
     """
-    folder, where = Path(), "config"
-    if source is None or isinstance(source, Mapping):
-        table = dict(source or {})
-    else:
-        path = Path(source)
-        folder, where = path.parent, str(path)
-        table = read_toml(path)
+    table, folder, where = table_of(source or {}, "config")
     named = table.pop("network", network)
     if not isinstance(named, str):
         raise BayneError(f'{where}: name the network to train: network = "payne", say')
     if network not in (None, named):
         raise BayneError(f"{where}: the configuration is for a {named!r} network, not for {network!r}")
     defaults = getattr(network_of(named), "defaults", {})
-    _check(table, {f.name for f in fields(Config)}, where)
     for key in ("architecture", "training", "kernel"):
         if not isinstance(table.get(key, {}), Mapping):
             raise ReadError(f"{where}: {key!r} must be a table [{key}]")
@@ -191,41 +182,14 @@ def read_config(source: str | Path | Mapping[str, Any] | None, network: str | No
     if not isinstance(table.get("stage", []), list):
         raise ReadError(f"{where}: stages are tables [[stage]], with two brackets")
     for number, entry in enumerate(table.pop("stage", []), start=1):
-        own = dict(entry)
+        own = dict(entry) if isinstance(entry, Mapping) else {}
         if not isinstance(own.get("grid"), str):
             raise ReadError(f'{where}: stage {number} needs a grid: grid = "a.h5"')
         grid = folder / own.pop("grid")
-        stages.append(Stage(str(grid.resolve()), _typed(Training, {**base, **own}, f"{where}, stage {number}")))
-    training = _typed(Training, base, f"{where}, [training]")
+        stages.append(Stage(str(grid.resolve()), typed(Training, {**base, **own}, f"{where}, stage {number}")))
+    training = typed(Training, base, f"{where}, [training]")
     rest = {k: dict(v) if isinstance(v, Mapping) else v for k, v in table.items()}
-    return _typed(Config, {"network": named, **rest, "training": training, "stage": tuple(stages)}, where)
-
-
-def _check(table: Mapping[str, Any], known: set[str], where: str) -> None:
-    for key in table:
-        if key not in known:
-            raise ReadError(f"{where}: unknown key {key!r}. {did_you_mean(key, known)}")
-
-
-def _typed(cls: type[T], table: Mapping[str, Any], where: str) -> T:
-    """Instance of a dataclass whose settings have the types of its defaults."""
-    _check(table, {f.name for f in fields(cls)}, where)  # type: ignore[arg-type]
-    values = dict(table)
-    for f in fields(cls):  # type: ignore[arg-type]
-        value, kind = values.get(f.name), str(f.type)
-        if f.name not in values or kind not in ("int", "float", "str"):
-            continue
-        if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
-            values[f.name] = value = float(value)
-        if type(value).__name__ != kind:
-            raise ReadError(f"{where}: {f.name} = {value!r}; expected {_KINDS[kind]}")
-    try:
-        return cls(**values)
-    except BayneError as error:
-        raise ReadError(f"{where}: {error}") from None
-
-
-_KINDS = {"int": "a whole number", "float": "a number", "str": "text"}
+    return typed(Config, {"network": named, **rest, "training": training, "stage": tuple(stages)}, where)
 
 
 def _key(key: str) -> str:

@@ -99,7 +99,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found.
+    """Results of `evaluate`.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ class Evaluation:
     grid_hash
         Of the grid.
     rows
-        (n,) rows of the grid that were used: the test rows.
+        (n,) rows of the grid that were used (the test rows).
     labels
         (n, l) of these rows.
     wavelength, segment
@@ -122,9 +122,9 @@ class Evaluation:
     derivatives
         Against physical derivatives, one per star of the file; empty without a file.
     maps
-        Which wavelengths answer to which label: gradients, and attention where the network has it.
+        Which wavelengths respond to which label: gradients, and attention if the network has it.
     seed
-        Of the permutation tests of lines.
+        Seed of the permutation tests of lines.
     """
 
     card: Card

@@ -121,7 +121,7 @@ def _read(path: Path, file: h5py.File) -> Grid:
             raise ReadError(f"{path}: {what} of {rows.size} rows are not finite, the first is row {rows[0]}")
     for label, spread in zip(names, np.ptp(labels, axis=0), strict=True):
         if spread == 0:
-            raise ReadError(f"{path}: label {label!r} is the same in all rows: nothing can be learned of it")
+            raise ReadError(f"{path}: label {label!r} is the same in all rows: nothing can be learned about it")
     digest = hashlib.sha256(repr(names).encode())
     for values in (labels, wavelength, flux):
         digest.update(np.ascontiguousarray(values).tobytes())

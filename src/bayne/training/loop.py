@@ -103,7 +103,7 @@ class Run:
     folder: Path | None
 
 
-def fit(run: Run, start: Mapping[str, Any], resume: bool, tell: Tell) -> Weights:
+def train_weights(run: Run, start: Mapping[str, Any], resume: bool, tell: Tell) -> Weights:
     """Train from the weights `start`: the running average of the weights at its best check on the validation rows.
 
     Randomness is a function of seed and step alone, so that an interrupted run goes on bit for bit.
@@ -135,7 +135,7 @@ def fit(run: Run, start: Mapping[str, Any], resume: bool, tell: Tell) -> Weights
         if resume and run.folder and (run.folder / CHECKPOINT).exists():
             state, notes = load_checkpoint(run.folder / CHECKPOINT, state, run.identity)
         if not notes["steps"]:
-            notes["steps"] = _affordable(settings, clock, state["moving"], advance, check)
+            notes["steps"] = _steps_in_minutes(settings, clock, state["moving"], advance, check)
         written = time.perf_counter()
         try:
             while notes["step"] < notes["steps"] and not (settings.patience and notes["bad"] >= settings.patience):
@@ -192,7 +192,7 @@ def _next(
     }
 
 
-def _affordable(
+def _steps_in_minutes(
     settings: Training, clock: float, moving: dict[str, Any], advance: Callable[..., Any], check: Callable[..., Any]
 ) -> int:
     """Number of steps in what is left of the minutes, from the time of a few steps that are thrown away."""

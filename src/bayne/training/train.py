@@ -26,7 +26,7 @@ from .errors import with_error_model
 from .evaluate import held_out_errors
 from .grid import Grid, read_grid
 from .kernel import train_kernel
-from .loop import CHECKPOINT, Run, Spectra, Tell, fit
+from .loop import CHECKPOINT, Run, Spectra, Tell, train_weights
 
 log = logging.getLogger("bayne")
 
@@ -52,20 +52,20 @@ def train(
     Parameters
     ----------
     grid
-        Grid or its file; None where the configuration is a recipe whose stages name theirs.
+        Grid or its file; None if the configuration is a recipe whose stages name their grids.
     network
-        Registered name, such as ``"payne"``; may be left to the configuration.
+        Registered name, such as ``"payne"``; may be given in the configuration instead.
     config
-        TOML file or a mapping of the same form; see `Config`. What it leaves out has defaults that suit the network.
+        TOML file or a mapping of the same form; see `Config`. Omitted settings have defaults that suit the network.
     output
         Folder for the emulator (``card.json``, ``weights.safetensors``), the complete ``config.toml``, and
         ``log.jsonl`` with the loss at every check; checkpoints of a running training are kept there too.
     seed
         Root of the random numbers; None for the configuration's.
     resume
-        Go on from the checkpoint in `output`, bit for bit, if there is one; what is finished is not done again.
+        Continue from the checkpoint in `output`, bit for bit, if there is one; finished stages are not repeated.
     tell
-        Called with the fraction done and a line of progress.
+        Called with the fraction done and a progress message.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def train(
     Raises
     ------
     BayneError
-        The network is unknown, the configuration or the grid is not fit for it, or the loss is no longer finite.
+        The network is unknown, the configuration or the grid does not suit it, or the loss is no longer finite.
     ReadError
         A file is missing or wrong, or the checkpoint is of another run.
     """
@@ -105,8 +105,8 @@ def finetune(
 ) -> Emulator:
     """Train an emulator further on another grid with the same labels and wavelengths.
 
-    The scaling of labels and the mean spectrum stay; the domain on the card becomes that of the new grid, what the
-    card says of lines that are left out of fits and of broadening stays.
+    The label scaling and the mean spectrum stay; the domain on the card becomes that of the new grid. The card's
+    excluded windows and broadening stay.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def _one(
     _enough(grid)
     if uneven := grid.uneven():
         log.warning(
-            "rows held out of the grid are not spread like the others: %s; errors on them are not those of the grid. "
+            "the held-out rows are not distributed like the others: %s; errors on them do not represent the grid. "
             "Put the rows in random order",
             uneven,
         )
@@ -234,7 +234,7 @@ def _gradient_descent(
         identity=_identity(settings, network, grid, params),
         folder=folder,
     )
-    weights = {name: np.asarray(value) for name, value in fit(run, start, resume, tell).items()}
+    weights = {name: np.asarray(value) for name, value in train_weights(run, start, resume, tell).items()}
     emulator = Emulator(network, {**params, **weights}, grid.wavelength, card)
     errors = {k: float(f"{v:.3g}") for k, v in held_out_errors(emulator, grid).items()}
     return with_error_model(replace(emulator, card=replace(card, held_out_error=errors)), grid, training.error_rank)

@@ -46,7 +46,7 @@ from bayne.inference.classic import least_squares
 from bayne.inference.copula import profiles
 from bayne.inference.maximum import LAST_STEPS, find_maximum
 from bayne.inference.optimise import from_box, optimise, to_box
-from bayne.inference.surrogate import plane_at
+from bayne.inference.surrogate import tangent_plane
 from bayne.information.mock import mock_star
 from bayne.labels import over_hydrogen
 from bayne.likelihoods import Problem, log_posterior
@@ -118,7 +118,7 @@ def counted(star: Spectrum, emulator: Emulator) -> str:
     with jax.enable_x64(True):
         x, covariance = jnp.asarray(theta), jnp.linalg.inv(precision(problem, jnp.asarray(theta)))
         table = model.tabulated(x, prior.upper)
-        marginals, plane = profiles(table, prior, x, covariance), plane_at(model, x)
+        marginals, plane = profiles(table, prior, x, covariance), tangent_plane(model, x)
         few = jnp.broadcast_to(x, (CHUNK, theta.size))
         cost = fast._evaluate.lower(table, prior, plane, few).compile().cost_analysis()
         operations, moved = (cost[name] / CHUNK for name in ("flops", "bytes accessed"))

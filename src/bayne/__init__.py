@@ -1,4 +1,4 @@
-"""Bayne (Bayesian Payne) measures stars: spectra in, posteriors out."""
+"""Bayne (Bayesian Payne): posteriors of stellar labels from spectra."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ def _begun(compute: Callable[[], Any]) -> Any:
     try:
         return compute()
     except Exception:  # whatever it was: it comes again where a star is computed alone, and is raised in its own task
-        log.warning("stars could not be computed together: each is tried alone", exc_info=True)
+        log.warning("the stars could not be computed together: each is retried alone", exc_info=True)
         return None
 
 

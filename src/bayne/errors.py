@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 
 class BayneError(ValueError):
-    """Something the caller can mend: the message says what was wrong and what would be right."""
+    """An error that the caller can fix: the message says what is wrong and what would be right."""
 
 
 class ReadError(BayneError):
-    """A file could not be understood."""
+    """A file could not be read."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The flags a result can carry: one bit each, with a sentence for people."""
+"""The flags of a result: one bit each, with a sentence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class Flag(IntFlag):
     """Bitmask of everything a user should know about a fit.
 
     The value of a bit never changes: catalogues store it. Bits in `BAD` mean that the numbers must not
-    be used without looking; the others are warnings.
+    be used as they are; the others are warnings.
     """
 
     # warnings
@@ -47,7 +47,7 @@ class Flag(IntFlag):
 
     @property
     def bad(self) -> Flag:
-        """The bits of this value that forbid using the numbers as they are."""
+        """The bits that are set and bad: the numbers must not be used as they are."""
         return self & BAD
 
     def sentences(self) -> list[str]:
@@ -63,34 +63,34 @@ class Flag(IntFlag):
 BAD = Flag(sum(bit for bit in Flag if bit >= 1 << 32))
 
 SENTENCES: dict[Flag, str] = {
-    Flag.ERRORS_ESTIMATED: "The file has no errors: the noise was estimated from the spectrum itself.",
+    Flag.ERRORS_ESTIMATED: "The file has no flux errors: the noise was estimated from the spectrum itself.",
     Flag.RV_AS_OBSERVED: "The barycentric correction is unknown: rv is as observed.",
-    Flag.NO_EMULATOR_ERROR: "The emulator states no error of its own: it was counted as zero.",
-    Flag.NEAR_EDGE: "A label lies near the edge of the emulator's domain: its posterior is cut there.",
+    Flag.NO_EMULATOR_ERROR: "The emulator states no error of its own: it was taken as zero.",
+    Flag.NEAR_EDGE: "A label lies near the edge of the emulator's domain: its posterior is truncated there.",
     Flag.PIXELS_LOST: "Some pixels lie too near the ends of the emulator's windows and were left out.",
-    Flag.NONFINITE_MASKED: "Pixels that were not finite or had negative errors were masked.",
+    Flag.NONFINITE_MASKED: "Pixels with non-finite values or negative errors were masked.",
     Flag.JITTER_LARGE: "The scatter about the model is much larger than the quoted errors: jitter absorbs it.",
     Flag.RESIDUALS_CORRELATED: "Neighbouring residuals are correlated: the model misses something wider than a pixel.",
     Flag.STRONG_RESIDUAL: "A window of the spectrum is fitted far worse than the rest.",
     Flag.DIVERGENCES: "Some transitions of the sampler diverged.",
     Flag.LOW_EBFMI: "The sampler explored the energy slowly (E-BFMI below 0.3).",
-    Flag.TREE_DEPTH: "The sampler often reached its greatest tree depth.",
-    Flag.PRIOR_DOMINATED: "For at least one label the data say little beyond the prior.",
-    Flag.BROADENING_REPLACED: "The network has a broadening label of its own: the operator it stands for was left off.",
-    Flag.MAP_ONLY: "Only the maximum was computed: errors are the Cramér-Rao bound.",
-    Flag.OUTLIERS_REMOVED: "Pixels far from any model were left out: wrong or missing lines, sky lines, cosmic rays.",
-    Flag.SAMPLED_INSTEAD: "Importance sampling could not be trusted for this star: Hamiltonian Monte Carlo was run.",
-    Flag.TEACHER_DIFFERS: "The emulator was distilled from another, whose posterior of this star would differ.",
-    Flag.UPPER_LIMIT: "At least one abundance is an upper limit: the least of it that is allowed fits as well.",
+    Flag.TREE_DEPTH: "The sampler often reached its maximum tree depth.",
+    Flag.PRIOR_DOMINATED: "For at least one label the data add little to the prior.",
+    Flag.BROADENING_REPLACED: "The network has its own broadening label: the corresponding operator was switched off.",
+    Flag.MAP_ONLY: "Only the posterior maximum was computed: errors are the Cramér-Rao bound.",
+    Flag.OUTLIERS_REMOVED: "Pixels far from any model were excluded: wrong or missing lines, sky lines, cosmic rays.",
+    Flag.SAMPLED_INSTEAD: "Importance sampling could not be trusted: Hamiltonian Monte Carlo was run instead.",
+    Flag.TEACHER_DIFFERS: "The emulator is distilled; the posterior from the original emulator would differ.",
+    Flag.UPPER_LIMIT: "At least one abundance is an upper limit: the lowest allowed value fits as well.",
     Flag.NO_PIXELS: "No usable pixel is left after masking.",
-    Flag.NO_OVERLAP: "The spectrum does not meet the emulator's wavelengths.",
+    Flag.NO_OVERLAP: "The spectrum does not overlap the emulator's wavelengths.",
     Flag.OUTSIDE_DOMAIN: "The best fit lies on the edge of the emulator's domain: the star is probably outside.",
     Flag.BAD_FIT: "The model does not fit the spectrum.",
     Flag.DOUBLE_LINED: "The cross-correlation has a second peak: the star may be a double-lined binary.",
-    Flag.NOT_CONVERGED: "Optimiser, chains (rank R-hat, effective sample size) or weights did not converge.",
+    Flag.NOT_CONVERGED: "The optimiser, chains (rank R-hat, effective sample size) or weights did not converge.",
     Flag.RV_UNCERTAIN: "Another velocity fits nearly as well as the best: the radial velocity is not determined.",
-    Flag.RV_AT_EDGE: "The radial velocity lies at the end of the range that was searched.",
-    Flag.TOO_SHARP: "The instrument is sharper than the emulator.",
+    Flag.RV_AT_EDGE: "The radial velocity lies at the end of the searched range.",
+    Flag.TOO_SHARP: "The instrument's resolution exceeds the emulator's.",
     Flag.FAILED: "The computation failed.",
-    Flag.MEDIUM_DOUBTFUL: "The wavelengths are probably not in the medium, air or vacuum, that was stated.",
+    Flag.MEDIUM_DOUBTFUL: "The wavelengths are probably not in the stated medium (air or vacuum).",
 }

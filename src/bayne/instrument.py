@@ -53,7 +53,7 @@ class Instrument:
     name, description, source
         Name used in calls; what it is; where the numbers come from.
     medium
-        Medium of the wavelengths that its files and this profile state.
+        Medium of the wavelengths in its files and in this profile.
     sampling
         ``"linear"`` or ``"log"`` wavelength steps.
     arms
@@ -61,13 +61,13 @@ class Instrument:
     continuum
         Recommended Chebyshev order of the continuum per arm.
     lsf_scale_sigma
-        Standard deviation of the prior on one factor on the LSF width; 0 where it is trusted.
+        Standard deviation of the prior on a common factor of the LSF width; 0 where the width is trusted.
     lsf_box, lsf_box_sigma
-        Share of a top hat in the variance of the LSF, and the standard deviation of the prior on one factor on it.
+        Top-hat fraction of the LSF variance, and the standard deviation of the prior on a common factor of it.
     telluric
-        Windows (m, 2), Å in the profile's medium and the observer's frame, where the atmosphere leaves no star to see.
+        Windows (m, 2), Å in the profile's medium and the observer's frame, that telluric absorption makes useless.
     mask_bits
-        Bit number of every named flag of the survey's mask.
+        Bit number of each named flag in the survey's mask.
     bad_bits
         Names of those that make a pixel bad.
     """

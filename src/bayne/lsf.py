@@ -17,21 +17,21 @@ FWHM_PER_SIGMA = 2.354820045030949
 
 @dataclass(frozen=True, eq=False)
 class GaussianLSF(EqualByContent):
-    """Gaussian line-spread function given by its width at every pixel, at will convolved with the top hat of a slit.
+    """Gaussian line-spread function given by its width at every pixel, optionally convolved with a slit's top hat.
 
     Parameters
     ----------
     fwhm
         (n,) Å. A constant resolving power is ``wavelength / R``; R(λ) likewise.
     scale_sigma
-        Standard deviation of the prior on one factor common to all widths; 0 where the width is trusted.
+        Standard deviation of the prior on a common factor of all widths; 0 where the width is trusted.
     includes_pixel
-        Whether the width was measured on pixels, so that it contains the pixel's own width.
+        Whether the width was measured on pixels, so that it includes the pixel's own width.
     box
-        Share of the variance, 0 to 1, that is a top hat's: the image of a fibre or a slit. The Gaussian is narrower by
-        that, so that the variance of the whole is that of `fwhm`.
+        Fraction of the variance, 0 to 1, in a top hat, the image of a fibre or a slit. The Gaussian is narrower by
+        that, so that the total variance is that of `fwhm`.
     box_sigma
-        Standard deviation of the prior on one factor common to the shares of all arms; 0 where they are trusted.
+        Standard deviation of the prior on a common factor of the fractions of all arms; 0 where they are trusted.
     """
 
     fwhm: NDArray[np.float64]
@@ -46,7 +46,7 @@ class GaussianLSF(EqualByContent):
 
 @dataclass(frozen=True, eq=False)
 class BandedLSF(EqualByContent):
-    """Line-spread function as a banded matrix that takes pixel averages to observed pixels.
+    """Line-spread function as a banded matrix that maps pixel averages to observed pixels.
 
     Parameters
     ----------
@@ -62,17 +62,17 @@ class BandedLSF(EqualByContent):
 
     @classmethod
     def from_profile(cls, wavelength: ArrayLike, velocity: ArrayLike, profile: ArrayLike) -> BandedLSF:
-        """The matrix of a tabulated line-spread function, such as that of a lamp's line.
+        """The matrix of a tabulated line-spread function, such as from arc lines.
 
         Parameters
         ----------
         wavelength
-            (n,) vacuum Å, increasing: those of the arm that it is for.
+            (n,) vacuum Å of the arm, increasing.
         velocity
-            (m,) km/s, increasing: distance from the centre of a line that is not resolved.
+            (m,) km/s, increasing: distance from the centre of an unresolved line.
         profile
-            (m,) or, where it changes from pixel to pixel, (n, m): what pixels at that distance get of the line, in any
-            unit; 0 beyond the table.
+            (m,) or, where it changes from pixel to pixel, (n, m): relative response at that distance, in any unit; 0
+            beyond the table.
 
         Raises
         ------

@@ -38,9 +38,9 @@ class Arm(EqualByContent):
     mask
         (n,) True = bad.
     lsf
-        Line-spread function; None where nothing is known or an emulator contains it.
+        Line-spread function; None if unknown, or if the emulator includes it.
     name
-        Shown in reports and used in the names of per-arm nuisances and of files' variables: without a slash.
+        Shown in reports and used in the names of per-arm nuisance parameters and file variables; no slash.
 
     Raises
     ------
@@ -226,7 +226,7 @@ def _reversed(lsf: LSF | None) -> LSF | None:
 
 @dataclass(frozen=True, eq=False)
 class Spectrum(EqualByContent):
-    """A star's spectrum in one or several arms. Never modified after it was built.
+    """A star's spectrum in one or more arms. Immutable.
 
     Parameters
     ----------
@@ -239,11 +239,11 @@ class Spectrum(EqualByContent):
     normalized
         Whether the flux has been divided by a continuum.
     id, star_id
-        Unique name of this spectrum; name of the star, common to its visits.
+        Unique name of this spectrum; name of the star, shared by its visits.
     instrument
         Name of the instrument profile, "" where unknown.
     provenance
-        Where it came from: file, reader, header values worth keeping, `hash` as it was read.
+        Origin: file, reader, header values worth keeping, `hash` as read.
     counts
         Pixels masked and why: ``{"not finite": 3, ...}``.
     """
@@ -293,19 +293,19 @@ class Spectrum(EqualByContent):
         ----------
         wavelength, flux
             (n,) numbers; or a sequence of such arrays, one for each arm or order. Where one array of wavelengths jumps
-            back, as those of orders one after the other do, each piece becomes an arm.
+            back, as in orders one after the other, each piece becomes an arm.
         error, ivar
-            Standard deviation or inverse variance in the same form, at most one of the two. Without either the noise is
-            estimated from the spectrum, unless `fit_star` is given the S/N.
+            Standard deviation or inverse variance in the same form, at most one of the two. Without either, the noise
+            is estimated from the spectrum, unless `fit_star` gets the S/N.
         mask
             True = bad, in the same form.
         medium
             ``"air"`` or ``"vacuum"``. Wavelengths in air are converted.
         unit
-            Of the wavelengths, such as ``"nm"``; None for that of the array (a `Quantity` or a column of a table), and
-            Å where it has none.
+            Of the wavelengths, such as ``"nm"``; None for the array's own unit (a `Quantity` or a table column), or Å
+            if it has none.
         resolution
-            R = λ/FWHM; None where the instrument or `fit_star` says it.
+            R = λ/FWHM; None if the instrument or `fit_star` gives it.
         instrument
             Name of a profile, see `load_instrument`.
         frame, bary_kms, normalized, id, star_id
@@ -316,7 +316,7 @@ class Spectrum(EqualByContent):
         Returns
         -------
         Spectrum
-            What is not finite or has an error of zero, and gaps filled with a constant, are masked and counted.
+            Pixels that are not finite or have zero error, and gaps filled with a constant, are masked and counted.
 
         Raises
         ------

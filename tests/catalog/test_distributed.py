@@ -21,7 +21,7 @@ import bayne
 from bayne import BayneError
 from bayne.catalog import distributed as module
 from bayne.catalog import read_rows
-from bayne.catalog.run import Work
+from bayne.catalog.run import FitJob
 from bayne.emulators import load_emulator
 from bayne.inference.batch import bound_settings
 from catalog.quick import READING, assert_same, merged, write_stars
@@ -174,7 +174,7 @@ def test_a_scheduler_that_goes_away_is_said_and_the_run_goes_on(quick, many, who
 def test_what_workers_are_sent_survives_the_way(toy):
     """Emulator and distributions, pickled."""
     settings = bound_settings("fast", {"priors": {"teff": dist.TruncatedNormal(5000.0, 100.0, low=4000.0)}})
-    work = Work(load_emulator(toy), settings, READING)
+    work = FitJob(load_emulator(toy), settings, READING)
     found = pickle.loads(pickle.dumps(work))  # noqa: S301
     labels = (work.emulator.lower + work.emulator.upper) / 2
     np.testing.assert_array_equal(found.emulator.flux(labels), work.emulator.flux(labels))

@@ -172,7 +172,7 @@ def test_neighbours_order_and_size_of_blocks_change_nothing(quick, whole, stars,
     table.write(stars / "reversed.ecsv")
     rows = read_rows(quick(tmp_path / "reversed", stars / "reversed.ecsv", block=5))
     assert_same(rows, whole[::-1][:8])
-    monkeypatch.setattr("bayne.inference.fit.lanes", lambda method: 4)
+    monkeypatch.setattr("bayne.inference.fit.stars_at_a_time", lambda method: 4)
     assert_same(read_rows(quick(tmp_path / "side by side")), whole)
 
 

@@ -38,7 +38,8 @@ def _module(target: str) -> Any:
 
 def test_table_and_page(run: Run, tmp_path: Path) -> None:
     page = tmp_path / "new" / "star.html"
-    result = run("crb", *WORDS, "--instrument", "toy", "--snr", "80", "--sweep", "window", "--target", "0.1", "-o", page)
+    words = ("--snr", "80", "--sweep", "window", "--target", "0.1")
+    result = run("crb", *WORDS, "--instrument", "toy", *words, "-o", page)
     assert result.exit_code == 0, result.output
     bounds = bayne.cramer_rao(toy_emulator(), TOY, STAR, 80.0)
     written = Table.read(page.with_suffix(".ecsv"))

@@ -43,7 +43,7 @@ def test_others_are_not(lithium):
 def edges(name, value, lower, upper):
     """Flags of a label whose maximum, 0.01 wide, lies somewhere in its range."""
     emulator = SimpleNamespace(label_names=(name,), lower=np.array([lower]), upper=np.array([upper]))
-    prior = SimpleNamespace(walls=(np.zeros((0, 1)), np.zeros(0)))
+    prior = SimpleNamespace(halfspaces=(np.zeros((0, 1)), np.zeros(0)))
     verdict = Verdict()
     problem = SimpleNamespace(model=SimpleNamespace(names=(name,)), prior=prior)
     judge_edges(verdict, problem, emulator, np.array([value]), np.array([0.01]))

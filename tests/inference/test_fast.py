@@ -74,7 +74,7 @@ def test_draws_of_the_copula_without_weights_are_caught(sample, exact, monkeypat
     def first(surrogate, marginals, prior, proposal, count, rng):
         return jax.vmap(marginals.parameters)(proposal.draws(count, rng))[0], proposal, count
 
-    monkeypatch.setattr(fast, "population", first)
+    monkeypatch.setattr(fast, "sample_surrogate", first)
     monkeypatch.setattr(fast, "smoothed", lambda log_weight: (np.zeros_like(log_weight), 0.0, 1e3))
     assert errors(sample(), exact)[1] > 0.07
 
@@ -110,8 +110,8 @@ def test_a_surrogate_of_another_star_is_not_reliable(sample, monkeypatch):
 
 def test_a_population_that_was_not_reached_is_not_reliable(sample, monkeypatch):
     """However good the surrogate is: its posterior must have been sampled."""
-    real = fast.population
-    monkeypatch.setattr(fast, "population", lambda *given: (*real(*given)[:2], 0.0))
+    real = fast.sample_surrogate
+    monkeypatch.setattr(fast, "sample_surrogate", lambda *given: (*real(*given)[:2], 0.0))
     assert not fast.is_reliable(sample())
 
 
@@ -129,7 +129,7 @@ def test_rounds_that_are_too_few_each_count_together(sample, exact, monkeypatch)
 
 def test_one_draw_far_out_does_not_make_a_copula(sample, exact, monkeypatch):
     """However often it is drawn, it has no covariance: that was where fits of stars in corners ended."""
-    real, calls = fast.population, []
+    real, calls = fast.sample_surrogate, []
 
     def degenerate(*given):
         x, proposal, worth = real(*given)
@@ -137,7 +137,7 @@ def test_one_draw_far_out_does_not_make_a_copula(sample, exact, monkeypatch):
         away = given[1].parameters(3.0 * jnp.ones(4))[0]
         return (x, proposal, worth) if len(calls) > 1 else (0 * x + away, proposal, 1.0)
 
-    monkeypatch.setattr(fast, "population", degenerate)
+    monkeypatch.setattr(fast, "sample_surrogate", degenerate)
     monkeypatch.setattr(fast, "ESS_MIN", 2000.0)
     smoothed = fast.smoothed  # the weights of the surrogate's first draws are taken for good ones
     monkeypatch.setattr(fast, "smoothed", lambda w: (smoothed(w)[0], 0.0, 500.0) if calls == [0] else smoothed(w))

@@ -10,7 +10,7 @@ import pytest
 import bayne
 from bayne import BayneError, Flag
 from bayne.inference import batch as module
-from bayne.inference.fit import together
+from bayne.inference.fit import fit_concurrently
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_a_star_alone_is_the_star_in_the_batch_to_the_last_bit(mixed, stars, emu
 
 def test_so_it_is_in_lock_step_as_on_an_accelerator(mixed, stars, bad, emulator, monkeypatch):
     """Three stars of five at a time, of which one has no pixels; another order of sums moves draws of equal worth."""
-    monkeypatch.setattr("bayne.inference.fit.lanes", lambda method: 3)
+    monkeypatch.setattr("bayne.inference.fit.stars_at_a_time", lambda method: 3)
     table = bayne.fit_batch([stars[0], bad[0], *stars[1:]], emulator).table
     assert list(table["ok"]) == [True, False, True, True, True]
     alone = bayne.fit_batch(stars[2:3], emulator).table  # computed in the same shape: to the last bit
@@ -172,7 +172,7 @@ def test_whoever_takes_the_results_may_fit_a_star_meanwhile(stars, emulator):
 
     def look():
         calls = [lambda star=star: star for star in stars[:2]]
-        return [bayne.fit_star(star, emulator, method="map").ok for _, star in together(calls, "map")]
+        return [bayne.fit_star(star, emulator, method="map").ok for _, star in fit_concurrently(calls, "map")]
 
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(look).result(timeout=300) == [True, True]

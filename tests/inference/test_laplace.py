@@ -10,11 +10,11 @@ from bayne.inference.laplace import truncated_gaussian
 NO_WALLS = (np.zeros((0, 2)), np.zeros(0))
 
 
-def draws(covariance: np.ndarray, reach: float, walls: tuple[np.ndarray, np.ndarray] = NO_WALLS) -> np.ndarray:
+def draws(covariance: np.ndarray, reach: float, halfspaces: tuple[np.ndarray, np.ndarray] = NO_WALLS) -> np.ndarray:
     """(n, 2) draws about zero in a box of ±`reach`."""
     box = np.full(2, reach)
     rng = np.random.default_rng(1)
-    return truncated_gaussian(np.linalg.inv(covariance), np.zeros(2), -box, box, walls, 2000, rng)
+    return truncated_gaussian(np.linalg.inv(covariance), np.zeros(2), -box, box, halfspaces, 2000, rng)
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.9, 0.999, -0.99999])
@@ -42,7 +42,7 @@ def test_parameters_that_only_the_box_holds_are_uniform() -> None:
 def test_walls_cut_as_rejection_does() -> None:
     covariance = np.array([[1.0, 0.95], [0.95, 1.0]])
     wall = (np.array([[1.0, -0.5]]), np.array([0.2]))
-    found = draws(covariance, reach=1.5, walls=wall)
+    found = draws(covariance, reach=1.5, halfspaces=wall)
     exact = np.random.default_rng(2).multivariate_normal(np.zeros(2), covariance, 400_000)
     exact = exact[(np.abs(exact).max(axis=1) < 1.5) & (exact @ wall[0][0] <= 0.2)]
     np.testing.assert_allclose(found.mean(axis=0), exact.mean(axis=0), atol=0.08)

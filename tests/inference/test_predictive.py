@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 import bayne
-from bayne.inference.predictive import Linear, predict
+from bayne.inference.predictive import LowRankCovariance, predict
 from bayne.inference.spectrum_model import likelihood
 from toy import erring_emulator
 
@@ -59,7 +59,7 @@ def test_density_of_a_block_is_the_conditional_one(small, dense):
     block = blocks(small)
     data = np.asarray(small.model.pixels.data)
     with jax.enable_x64(True):
-        linear = Linear.of(small.model, np.asarray(small.theta), mean.reshape(data.shape))
+        linear = LowRankCovariance.of(small.model, np.asarray(small.theta), mean.reshape(data.shape))
     used = np.asarray(small.model.pixels.used)
     residual = np.where(used, data - mean.reshape(data.shape), 0.0)[None]
     found = linear.log_densities(residual, linear.mean(residual), linear.pieces(block))[0]
@@ -81,7 +81,7 @@ def test_replicated_data_have_the_continuum_of_the_star(small, dense):
     data, use = np.asarray(small.model.pixels.data), np.flatnonzero(used)
     x = np.repeat(np.asarray(small.theta)[None], 400, axis=0)
     with jax.enable_x64(True):
-        linear = Linear.of(small.model, np.asarray(small.theta), mean.reshape(data.shape))
+        linear = LowRankCovariance.of(small.model, np.asarray(small.theta), mean.reshape(data.shape))
         model, residual = mean.reshape(data.shape), np.where(used, data - mean.reshape(data.shape), 0.0)
         rng = np.random.default_rng(0)
         coefficients = linear.mean(residual[None])[0]

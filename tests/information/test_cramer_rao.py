@@ -11,7 +11,7 @@ from astropy.table import Table
 
 import bayne
 from bayne import BayneError
-from bayne.information import expect
+from bayne.information import prepare_exposure
 from toy import erring_emulator, mock_star, toy_emulator, toy_instrument
 
 STAR = {"teff": 5500.0, "logg": 4.2, "fe_h": -0.2, "mg_fe": 0.1}
@@ -37,7 +37,7 @@ def test_bounds_are_those_of_a_dense_matrix(emulator, correlation):
     emulator = erring_emulator(0.1)
     options = {"correlation": correlation, "windows": [(4990.0, 5010.0), (5011.0, 5200.0)]}
     with jax.enable_x64(True):
-        problem, theta = expect(emulator, TOY, 100.0, **options).at(STAR)
+        problem, theta = prepare_exposure(emulator, TOY, 100.0, **options).at(STAR)
         pixels = jax.tree.map(np.asarray, problem.model.pixels)
         model = np.asarray(problem.model.predict(theta))
         gradients = []
@@ -118,7 +118,7 @@ def test_what_is_known_has_its_value(emulator):
     np.testing.assert_allclose(1 + free.losses["vsini"][:4], free.std[:4] / known.std[:4], rtol=1e-6)
     assert np.all(known.std[:4] > 1.3 * bound(emulator, free=("rv",)).std[:4])
     with jax.enable_x64(True):
-        shares = expect(emulator, TOY, 100.0, free=()).information(STAR)[1]
+        shares = prepare_exposure(emulator, TOY, 100.0, free=()).information(STAR)[1]
     assert shares[0].shape[0] == 4 + 2
     np.testing.assert_allclose(np.concatenate(shares, axis=1)[:4].sum(axis=1), 1, rtol=1e-6)
 
@@ -154,7 +154,7 @@ def _without(emulator, label):
 
 def test_shares_of_the_information_are_where_the_lines_are(emulator):
     with jax.enable_x64(True):
-        waves, shares = expect(emulator, TOY, 100.0).information(STAR)
+        waves, shares = prepare_exposure(emulator, TOY, 100.0).information(STAR)
     whole = np.concatenate(shares, axis=1)
     np.testing.assert_allclose(whole[:4].sum(axis=1), 1, rtol=1e-6)
     flux = emulator.flux(np.array(list(STAR.values())), np.concatenate(waves))
@@ -171,7 +171,7 @@ def test_many_stars_are_each_what_one_is(emulator):
 
 
 def test_gradients_are_those_of_the_spectrum(emulator):
-    exposure = expect(emulator, TOY, 100.0, free=("rv",))
+    exposure = prepare_exposure(emulator, TOY, 100.0, free=("rv",))
     waves, slopes = exposure.gradients(STAR)
     assert [(w.size, s.shape) for w, s in zip(waves, slopes, strict=True)] == [(w.size, (5, w.size)) for w in waves]
     problem, theta = exposure.at(STAR)

@@ -56,7 +56,7 @@ def test_walls_push_back_into_the_hull():
         ({"teff": (9000.0, 10.0)}, "outside the domain 4000 to 7000"),
         ({"teff": (5000.0, 0.0)}, "sd must be positive"),
         ({"teff": "cool"}, r"\(mean, sd\)"),
-        ({"logg": dist.Uniform(6.0, 7.0)}, "does not meet the domain"),
+        ({"logg": dist.Uniform(6.0, 7.0)}, "does not overlap the domain"),
         ({"logg": dist.Normal(np.zeros(2), 1.0)}, "scalar"),
     ],
 )

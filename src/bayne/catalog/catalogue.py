@@ -260,7 +260,7 @@ def _numbers(values: list[Any], name: str, path: Path) -> pa.Array:
     # FITS tables hold 99.99 as 99.98999786
     missing = [not low <= value <= high and set(f"{abs(value):.6g}") <= {"9", "."} for value in found]
     if any(missing):
-        log.warning("%s: %d values of %s are -9999 or the like: taken as missing", path, sum(missing), name)
+        log.warning("%s: %d values of %s are placeholders such as -9999: taken as missing", path, sum(missing), name)
     return pa.array(np.where(missing, np.nan, found), pa.float64())
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import BayneError, ReadError
 from .catalogue import Catalogue
 from .manifest import PACKAGES, refuse_other
-from .run import Work, WrittenBlock, fit_blocks
+from .run import FitJob, WrittenBlock, fit_blocks
 from .store import Store, open_store
 
 try:
@@ -45,7 +45,7 @@ class Fitter(WorkerPlugin):
         Of the run, and where paths of the catalogue start from.
     """
 
-    def __init__(self, work: Work, folder: Path, root: Path) -> None:
+    def __init__(self, work: FitJob, folder: Path, root: Path) -> None:
         self.work, self.folder, self.root = work, folder, root
 
     @cached_property
@@ -76,7 +76,7 @@ def _fit(plugin: str, block: int) -> WrittenBlock:
 
 
 @contextmanager
-def workers(scheduler: str) -> Iterator[Callable[[Store, Work, Sequence[int]], Generator[WrittenBlock, None, None]]]:
+def workers(scheduler: str) -> Iterator[Callable[[Store, FitJob, Sequence[int]], Generator[WrittenBlock, None, None]]]:
     """Take the place of `fit_blocks`: the same blocks, by the workers of a scheduler, as they end.
 
     A block whose worker is lost is given to another one. An exception in a task, which no other worker would be spared,
@@ -108,7 +108,7 @@ def workers(scheduler: str) -> Iterator[Callable[[Store, Work, Sequence[int]], G
         noise.setLevel(level)
 
 
-def _blocks(client: Client, store: Store, work: Work, blocks: Sequence[int]) -> Generator[WrittenBlock, None, None]:
+def _blocks(client: Client, store: Store, work: FitJob, blocks: Sequence[int]) -> Generator[WrittenBlock, None, None]:
     folder, gone = store.folder.absolute(), f"scheduler {client.scheduler.address} went away; "
     kept = f"whole blocks are kept in {store.folder}: go on with resume"
     plugin, left = f"bayne {folder}", iter(blocks)

@@ -34,21 +34,21 @@ _LETTERS = {"b1": "L", "i4": "J", "i8": "K", "f4": "E", "f8": "D"}
 
 
 def merge(folder: str | Path, output: str | Path, overwrite: bool = False) -> Path:
-    """Make one table of a run: one row for each of the catalogue, in its order.
+    """Combine a run into one table: one row per row of the catalogue, in its order.
 
-    Where stars have more than one row, errors calibrated on repeat visits stand beside the raw ones. Rows are read and
-    written some thousands at a time; for the calibration, values and errors of all rows are held.
+    Where stars have more than one row, the table also has errors calibrated on repeat visits. Rows are read and
+    written some thousands at a time; the calibration holds values and errors of all rows in memory.
 
     Parameters
     ----------
     folder
-        That `fit_catalog` wrote.
+        Written by `fit_catalog`.
     output
         FITS binary table (``.fits``), with units (TUNIT), descriptions (TCOMM) and Unified Content Descriptors (TUCD)
         of the columns, and in the header versions, seed, configuration, emulator and checksums; or Parquet
         (``.parquet``) with the same in its metadata.
     overwrite
-        Replace the file if it is there.
+        Replace an existing file.
 
     Returns
     -------
@@ -58,8 +58,8 @@ def merge(folder: str | Path, output: str | Path, overwrite: bool = False) -> Pa
     Raises
     ------
     ReadError, BayneError
-        The folder is no run; blocks are missing or damaged: the message names them; the file's ending; what FITS cannot
-        hold.
+        The folder is not a run; blocks are missing or damaged (the message names them); the file's suffix is unknown;
+        the table does not fit into FITS.
     FileExistsError
         The file is there and `overwrite` is False.
     """

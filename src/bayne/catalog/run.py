@@ -1,4 +1,4 @@
-"""`fit_catalog`: a catalogue in, a folder of results out, in blocks that a kill does not lose."""
+"""`fit_catalog`: a catalogue in, a folder of results out, in blocks that survive a kill."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..errors import BayneError, ReadError, did_you_mean
 from ..flags import Flag
 from ..inference import FitResult
 from ..inference.batch import attempt, bound_settings
-from ..inference.fit import fit_checked, together
+from ..inference.fit import fit_checked, fit_concurrently
 from ..inference.prepare import Settings, check_arguments
 from ..inference.teacher import distilled_if_costly
 from ..spectrum import Spectrum
@@ -59,27 +59,27 @@ def fit_catalog(
 ) -> Path:
     """Fit all spectra of a catalogue.
 
-    A star's result is that of `fit_star`. Results are written in blocks of stars, by rename, into a folder: a run that
-    was killed goes on without a star lost or doubled. While a block is computed, the next one is read and the one
-    before written. A spectrum that cannot be read or fitted, for whatever reason, has a row that says so. `merge` makes
-    one table of them.
+    A star's result is that of `fit_star`. Results are written to a folder in blocks of stars, each by an atomic rename:
+    a killed run can continue without losing or repeating a star. While one block is computed, the next is read and the
+    previous one written. A spectrum that cannot be read or fitted, for whatever reason, gets a row that says so.
+    `merge` combines the blocks into one table.
 
     Parameters
     ----------
     catalogue
         FITS, Parquet or ECSV table with one row per spectrum, a folder or a glob pattern; the columns are described at
-        `bayne.catalog.read_catalogue`. Priors and starts of the table replace those in `options`, for the stars that
+        `bayne.catalog.read_catalogue`. Priors and starts in the table override those in `options`, for the stars that
         have them.
     emulator
-        From `load_emulator`, or what that takes.
+        From `load_emulator`, or anything it accepts.
     output
-        Folder; made here.
+        Folder; it is created.
     spectra
         Pattern of the paths in the columns of the catalogue, such as ``"spectra/{spectrum_id}.fits"``.
     method, options, seed
-        See `fit_star`; ``id`` and ``mask`` belong to one star and are not taken here.
+        See `fit_star`; ``id`` and ``mask`` belong to one star and are not accepted here.
     block
-        Stars that are written, and lost by a kill, together.
+        Stars per block; a kill loses at most the blocks in progress.
     shard
         ``(i, n)``: of n processes that write into the same folder this is number i, from 0. It does the blocks i,
         i + n, i + 2n, ...
@@ -122,17 +122,17 @@ def fit_catalog(
     priors, start = dict.fromkeys(entries.priors), dict.fromkeys(entries.starts, 0.0)
     check_arguments(replace(settings, priors=settings.priors | priors, start=settings.start | start), network)
     new = manifest(entries, network, settings, reading=reading, keep_spectra=keep_spectra, block=block)
-    work, folder = Work(network, settings, dict(reading), debug), Path(output)
+    work, folder = FitJob(network, settings, dict(reading), debug), Path(output)
     try:
         with nullcontext(fit_blocks) if scheduler is None else _workers(scheduler) as do:
             store = begin(folder, entries, new, resume=resume, overwrite=overwrite, shared=shard[1] > 1)
             _run(store, work, shard, resume, tell, do)
     except OSError as error:
-        raise BayneError(f"{error}; whole blocks are kept in {folder}: mend it and go on with resume") from error
+        raise BayneError(f"{error}; whole blocks are kept in {folder}: fix it and go on with resume") from error
     return folder
 
 
-def _workers(scheduler: str) -> AbstractContextManager[Do]:
+def _workers(scheduler: str) -> AbstractContextManager[BlockRunner]:
     from .distributed import workers  # Dask: an extra
 
     return workers(scheduler)
@@ -145,15 +145,15 @@ def _check(block: int, shard: tuple[int, int], scheduler: str | None, resume: bo
     if not 0 <= i < n:
         raise BayneError(f"shard = {i}/{n}: of n processes they are 0/n, 1/n, ... up to {max(n - 1, 0)}/n")
     if scheduler is not None and n > 1:
-        raise BayneError("shard is for processes without a scheduler, which shares out all blocks itself: choose one")
+        raise BayneError("shard is for processes without a scheduler, which distributes all blocks itself: choose one")
     if resume and overwrite:
-        raise BayneError("resume goes on with the run that is there, overwrite replaces it: choose one")
+        raise BayneError("resume continues the existing run, overwrite replaces it: choose one")
     if overwrite and n > 1:
         raise BayneError("overwrite would remove what other shards have written: remove the folder first")
 
 
 @dataclass(frozen=True)
-class Work:
+class FitJob:
     """How stars are fitted.
 
     Parameters
@@ -230,14 +230,14 @@ class WrittenBlock:
 
 
 #: What does blocks and yields each as it is there.
-Do = Callable[[Store, "Work", Sequence[int]], Generator[WrittenBlock, None, None]]
+BlockRunner = Callable[[Store, "FitJob", Sequence[int]], Generator[WrittenBlock, None, None]]
 
 
-def fit_blocks(store: Store, work: Work, blocks: Sequence[int]) -> Generator[WrittenBlock, None, None]:
+def fit_blocks(store: Store, work: FitJob, blocks: Sequence[int]) -> Generator[WrittenBlock, None, None]:
     """Fit blocks and write them, reading and writing in threads; yields each as it is there.
 
-    Stars go through `together` in one stream: where many are fitted side by side, those of the next block take the
-    places of those that have ended.
+    Stars go through `fit_concurrently` in one stream: where many are fitted side by side, those of the next block take
+    the places of those that have ended.
     """
     size = store.manifest["block"]
     times: dict[int, tuple[float, float]] = {}
@@ -245,7 +245,7 @@ def fit_blocks(store: Store, work: Work, blocks: Sequence[int]) -> Generator[Wri
     written: deque[Future[WrittenBlock]] = deque()
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         stars = _stars(store, work, blocks, reader, times)
-        with closing(together(stars, work.settings.method)) as ends:
+        with closing(fit_concurrently(stars, work.settings.method)) as ends:
             for place, result in ends:
                 block = blocks[place // size]  # only the last of all blocks has fewer stars
                 results = under_way.setdefault(block, {})
@@ -261,7 +261,7 @@ def fit_blocks(store: Store, work: Work, blocks: Sequence[int]) -> Generator[Wri
 
 
 def _write(
-    store: Store, work: Work, block: int, results: Sequence[FitResult | str], times: tuple[float, float]
+    store: Store, work: FitJob, block: int, results: Sequence[FitResult | str], times: tuple[float, float]
 ) -> WrittenBlock:
     clock = time.perf_counter()
     flags = store.write(block, results, work.emulator.wavelength)
@@ -269,7 +269,7 @@ def _write(
 
 
 def _stars(
-    store: Store, work: Work, blocks: Sequence[int], pool: Executor, times: dict[int, tuple[float, float]]
+    store: Store, work: FitJob, blocks: Sequence[int], pool: Executor, times: dict[int, tuple[float, float]]
 ) -> Iterator[Call]:
     """What fits the stars of blocks; the next block is read meanwhile."""
     ahead = [pool.submit(work.read, store.entries(block)) for block in blocks[:1]]
@@ -282,7 +282,7 @@ def _stars(
             yield work.call(*star)
 
 
-def _run(store: Store, work: Work, shard: tuple[int, int], resume: bool, tell: Tell, do: Do) -> None:
+def _run(store: Store, work: FitJob, shard: tuple[int, int], resume: bool, tell: Tell, do: BlockRunner) -> None:
     """Do the blocks of a shard that are not there."""
     own = store.blocks[shard[0] :: shard[1]]
     progress = _Progress(sum(map(store.size, own)))

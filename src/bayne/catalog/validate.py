@@ -1,4 +1,4 @@
-"""`validate`: whether all of a run is there."""
+"""`validate`: whether a run is complete."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def validate(
     Parameters
     ----------
     folder
-        That `fit_catalog` wrote.
+        Written by `fit_catalog`.
     spectra
-        Read the spectra again, too, and compare them with what was fitted.
+        Also read the spectra again, and compare them with those that were fitted.
     tell
-        Told the share of the blocks whose spectra were read again, and which is next.
+        Called with the fraction of blocks checked, and the next block.
 
     Returns
     -------
     list
-        What is missing or wrong, in words: blocks that are not there, cannot be read, or have other rows than the
-        catalogue; residuals and spectra that cannot be read; files of no block; spectra that are others now. Empty
-        when all is there.
+        What is missing or wrong, in words: blocks that are missing, unreadable, or have other rows than the catalogue;
+        residuals and spectra that cannot be read; files that belong to no block; spectra that have changed. Empty when
+        the run is complete.
     """
     try:
         store = open_store(folder)

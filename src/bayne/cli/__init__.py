@@ -55,7 +55,7 @@ def options(
 ) -> None:
     """Posteriors of stellar labels from spectra.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 finished but numbers of a star must not be used.
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 finished but at least one star carries a bad flag.
     """
 
 

@@ -36,7 +36,7 @@ class Commands(TyperGroup):
 
 
 class LogLevel(StrEnum):
-    """How much the commands tell."""
+    """Verbosity of the commands."""
 
     debug = "debug"
     info = "info"
@@ -44,14 +44,12 @@ class LogLevel(StrEnum):
     error = "error"
 
 
-Seed = Annotated[int, typer.Option(help="Root of the random numbers.")]
-RootSeed = Annotated[
-    int | None, typer.Option("--seed", help="Root of the random numbers. [default: the configuration's, else 0]")
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+Seed = Annotated[int, typer.Option(help="Random seed.")]
+RootSeed = Annotated[int | None, typer.Option("--seed", help="Random seed. [default: the configuration's, else 0]")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
 Level = Annotated[
     LogLevel | None,
-    typer.Option("--log-level", help="What is told on stderr. [default: info on a terminal, else warning]"),
+    typer.Option("--log-level", help="Log level on stderr. [default: info on a terminal, else warning]"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""``bayne compare``: the same stars through several emulators."""
+"""``bayne compare``: the same stars with several emulators."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @grouped
 def compare(
-    spectra: Annotated[list[Path], typer.Argument(help="Files of a known format.", show_default=False)],
+    spectra: Annotated[list[Path], typer.Argument(help="Spectrum files.", show_default=False)],
     *,
     emulator: Annotated[
         list[str],
         typer.Option(
-            "--emulator", "-e", help="Name of one that is shipped, or a folder; repeatable.", show_default=False
+            "--emulator", "-e", help="Name of a packaged emulator, or a folder; repeatable.", show_default=False
         ),
     ],
     output: Annotated[
@@ -30,7 +30,7 @@ def compare(
     ],
     classical: Annotated[
         str | None,
-        typer.Option(help="One of the emulators to fit by least squares as well.", show_default=False),
+        typer.Option(help="An emulator to fit by classical least squares as well.", show_default=False),
     ] = None,
     truth: Annotated[
         Path | None,
@@ -43,10 +43,10 @@ def compare(
     overwrite: Overwrite = False,
     log_level: Level = None,
 ) -> None:
-    """Fit the same stars through several emulators.
+    """Fit the same stars with several emulators.
 
     Prints a summary; writes a page with differences per label, and the same numbers as a table. The exit code is 3
-    where a star has no answer from one of them.
+    if one of the emulators gives no result for a star.
 
     \b
     Example:

@@ -12,16 +12,16 @@ from .train import prepare, progress
 
 
 def compile(
-    emulator: Annotated[str, typer.Argument(help="Name of one that is shipped, or a folder.", show_default=False)],
-    instrument: Annotated[str, typer.Argument(help="Name of a profile, such as hermes.", show_default=False)],
+    emulator: Annotated[str, typer.Argument(help="Name of a packaged emulator, or a folder.", show_default=False)],
+    instrument: Annotated[str, typer.Argument(help="Instrument profile, such as hermes.", show_default=False)],
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the emulator.", show_default=False)],
-    error: Annotated[float, typer.Option(help="Error in flux that truncating the basis may make.")] = 5e-4,
+    error: Annotated[float, typer.Option(help="Largest mean flux error from truncating the basis.")] = 5e-4,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     log_level: Level = None,
 ) -> None:
-    """Distil an emulator into one that costs little per spectrum, over the wavelengths of one instrument.
+    """Distil an emulator into a fast one for the wavelengths of one instrument.
 
     A distilled emulator is kept in the cache: the second time takes no time.
 

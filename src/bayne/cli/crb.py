@@ -111,7 +111,7 @@ def crb(
     files = [] if output is None else [output, output.with_suffix(".ecsv")] if page else [output]
     refuse_existing(files, overwrite)
     from ..emulators import load_emulator
-    from ..information import STARS, cramer_rao, expect, required_snr
+    from ..information import STARS, cramer_rao, prepare_exposure, required_snr
     from ..information import sweep as go_over
 
     options: dict[str, Any] = {
@@ -144,7 +144,7 @@ def crb(
         from ..reports import bounds_page
 
         values = STARS[who] if isinstance(who, str) else {n: 0.0 for n in first.label_names} | who
-        exposure = expect(first, instrument, noise, **options)
+        exposure = prepare_exposure(first, instrument, noise, **options)
         level = f"S/N {snr:g} per {per.value}" if snr_table is None else snr_table.name
         bounds_page(
             found,

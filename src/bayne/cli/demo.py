@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 def demo(
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the result and the report.")] = Path("demo"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the result and the report.")] = Path(
+        "demo"
+    ),
     seed: Seed = 0,
     overwrite: Overwrite = False,
     log_level: Level = None,
 ) -> None:
-    """Fit the example star by its Gaussian at the maximum, compare with the truth.
+    """Fit the example star (Laplace approximation) and compare with the true labels.
 
     \b
     Example:
@@ -57,7 +59,7 @@ def demo(
 
 
 def compare(result: FitResult, truth: dict[str, float], console: Console) -> None:
-    """Print what was put in beside what came out."""
+    """Print the true labels beside the fitted ones."""
     from rich.table import Table
 
     from ..labels import pretty

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    emulator: Annotated[str, typer.Argument(help="Name of one that is shipped, or a folder.", show_default=False)],
+    emulator: Annotated[str, typer.Argument(help="Name of a packaged emulator, or a folder.", show_default=False)],
     grid: Annotated[Path, typer.Argument(help="Grid file (HDF5).", show_default=False)],
     *,
     derivatives: Annotated[
@@ -33,7 +33,7 @@ def evaluate(
 ) -> None:
     """Judge an emulator on the test rows of a grid.
 
-    Prints the main numbers; writes a page with pictures, and all numbers as JSON, where told to.
+    Prints the main numbers; with --output, writes a page with figures, and all numbers as JSON.
 
     \b
     Example:

@@ -12,7 +12,7 @@ from .train import ConfigOption, Output, Resume, prepare, progress, show
 
 
 def finetune(
-    emulator: Annotated[str, typer.Argument(help="Name of one that is shipped, or a folder.", show_default=False)],
+    emulator: Annotated[str, typer.Argument(help="Name of a packaged emulator, or a folder.", show_default=False)],
     grid: Annotated[Path, typer.Argument(help="Grid file (HDF5).", show_default=False)],
     *,
     output: Output,

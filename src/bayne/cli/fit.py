@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @grouped
 def fit(
-    spectrum: Annotated[Path, typer.Argument(help="File of a known format.", show_default=False)],
+    spectrum: Annotated[Path, typer.Argument(help="Spectrum file.", show_default=False)],
     *,
     emulator: EmulatorOptions,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the two files.")] = Path("."),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the two files.")] = Path("."),
     reading: ReadOptions,
     instrument: InstrumentOptions,
     model: ModelOptions,

@@ -28,22 +28,22 @@ def fit_catalog(
         str | None,
         typer.Option(
             metavar="PATTERN",
-            help="Paths in columns of the table, such as 'spectra/{spectrum_id}.fits'.",
+            help="Path pattern in columns of the table, such as 'spectra/{spectrum_id}.fits'.",
             show_default=False,
         ),
     ] = None,
-    block: Annotated[int, typer.Option(help="Stars that are written, and lost by a kill, together.")] = 16,
+    block: Annotated[int, typer.Option(help="Stars per block; a kill loses at most the blocks in progress.")] = 16,
     shard: Annotated[
-        str, typer.Option(metavar="I/N", help="Of N processes on the same folder this is number I, from 0.")
+        str, typer.Option(metavar="I/N", help="This is process I (from 0) of N on the same folder.")
     ] = "0/1",
     scheduler: Annotated[
         str | None,
         typer.Option(
-            metavar="ADDRESS", help="Dask scheduler whose workers do it: tcp://node:8786.", show_default=False
+            metavar="ADDRESS", help="Dask scheduler whose workers run the fits: tcp://node:8786.", show_default=False
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder, or begin it.")] = False,
-    keep_spectra: Annotated[bool, typer.Option("--keep-spectra", help="Write whole results: draws, spectra.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in the folder, or start it.")] = False,
+    keep_spectra: Annotated[bool, typer.Option("--keep-spectra", help="Keep whole results: draws, spectra.")] = False,
     reading: ReadOptions,
     instrument: InstrumentOptions,
     model: ModelOptions,
@@ -55,8 +55,8 @@ def fit_catalog(
 ) -> None:
     """Fit all spectra of a catalogue.
 
-    Writes blocks of results into a folder, for 'bayne merge'. The exit code is 3 where stars have no result that may be
-    used.
+    Writes blocks of results into a folder, for 'bayne merge'. The exit code is 3 if at least one star
+    carries a bad flag.
 
     \b
     Examples:

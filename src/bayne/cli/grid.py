@@ -16,13 +16,15 @@ def grid(
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Grid file (HDF5).", show_default=False)],
     seed: RootSeed = None,
-    workers: Annotated[int, typer.Option(help="Processes.")] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the parts of a run that was stopped.")] = False,
-    append: Annotated[bool, typer.Option("--append", help="Go on from a finished file, to a larger number.")] = False,
+    workers: Annotated[int, typer.Option(help="Number of processes.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
+    append: Annotated[
+        bool, typer.Option("--append", help="Extend a finished file to a larger number of spectra.")
+    ] = False,
     overwrite: Overwrite = False,
     log_level: Level = None,
 ) -> None:
-    """Make synthetic spectra from a line list and model atmospheres, for 'bayne train'.
+    """Synthesise spectra from a line list and model atmospheres, for 'bayne train'.
 
     \b
     Example, with a file grid.toml of these lines:

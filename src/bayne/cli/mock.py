@@ -16,10 +16,10 @@ def mock(
         str,
         typer.Argument(help="Emulator (name or folder), grid (.h5), or settings of 'bayne grid' (.toml)."),
     ],
-    instrument: Annotated[str, typer.Argument(help="Name of a profile, such as hermes.", show_default=False)],
+    instrument: Annotated[str, typer.Argument(help="Instrument profile, such as hermes.", show_default=False)],
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the files.", show_default=False)],
-    number: Annotated[int, typer.Option(help="Of stars.")] = 100,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the files.", show_default=False)],
+    number: Annotated[int, typer.Option(help="Number of stars.")] = 100,
     snr: Annotated[tuple[float, float], typer.Option(help="Lowest and highest S/N per pixel.")] = (20.0, 300.0),
     arm: Annotated[
         list[str] | None, typer.Option("--arm", help="Arm to observe with; repeatable. [default: all]")

@@ -50,7 +50,9 @@ class Method(StrEnum):
 class ReadOptions:
     """How files of spectra are read."""
 
-    format: Annotated[str | None, typer.Option("--format", help="File format; recognised where left out.")] = None
+    format: Annotated[
+        str | None, typer.Option("--format", help="File format. [default: recognised from the content]")
+    ] = None
     medium: Annotated[Medium | None, typer.Option("--medium", help="For files that do not state it.")] = None
     frame: Annotated[Frame | None, typer.Option("--frame", help="For files that do not state it.")] = None
     read: Annotated[
@@ -96,7 +98,7 @@ class EmulatorOptions:
     emulator: Annotated[
         str,
         typer.Option(
-            "--emulator", "-e", help="Name of one that is shipped, a folder, or a published .npz.", show_default=False
+            "--emulator", "-e", help="Name of a packaged emulator, a folder, or a published .npz.", show_default=False
         ),
     ]
     card: Annotated[Path | None, typer.Option(help="Card (JSON) of a published .npz.")] = None
@@ -112,8 +114,10 @@ class EmulatorOptions:
 class InstrumentOptions:
     """What the line-spread function is."""
 
-    instrument: Annotated[str | None, typer.Option(help="Profile that gives the line-spread function.")] = None
-    resolution: Annotated[float | None, typer.Option(help="R = λ/FWHM; overrides every other.")] = None
+    instrument: Annotated[str | None, typer.Option(help="Instrument profile that gives the line-spread function.")] = (
+        None
+    )
+    resolution: Annotated[float | None, typer.Option(help="R = λ/FWHM; overrides the file and the instrument.")] = None
 
     def arguments(self) -> dict[str, Any]:
         """Arguments of `bayne.fit_star`."""
@@ -125,12 +129,13 @@ class ModelOptions:
     """What is fitted."""
 
     snr: Annotated[
-        str | None, typer.Option(help="S/N per pixel of a spectrum without errors: one, or one per arm (80,90,90,70).")
+        str | None,
+        typer.Option(help="S/N per pixel of a spectrum without errors: one number, or one per arm (80,90,90,70)."),
     ] = None
     free: Annotated[str, typer.Option(help="Which of rv, vsini, vmac are free; 'none' for none.")] = "rv,vsini"
     fix: Annotated[
         list[str],
-        typer.Option(metavar="LABEL=VALUE", help="Hold a label; repeatable.", default_factory=list, show_default=False),
+        typer.Option(metavar="LABEL=VALUE", help="Fix a label; repeatable.", default_factory=list, show_default=False),
     ]
     prior: Annotated[
         list[str],
@@ -140,14 +145,14 @@ class ModelOptions:
     ]
     continuum: Annotated[
         str | None,
-        typer.Option(help="Chebyshev order per arm, or 'none' for a flux that stays as it is. [default: instrument's]"),
+        typer.Option(help="Chebyshev order per arm, or 'none' to keep the flux as it is. [default: the instrument's]"),
     ] = None
     no_jitter: Annotated[bool, typer.Option("--no-jitter", help="No extra scatter per arm.")] = False
     no_robust: Annotated[
-        bool, typer.Option("--no-robust", help="Errors as if the model were right: only right for mock spectra.")
+        bool, typer.Option("--no-robust", help="Errors as if the model were right: for mock spectra only.")
     ] = False
     no_emulator_error: Annotated[
-        bool, typer.Option("--no-emulator-error", help="Do not count the emulator's own error.")
+        bool, typer.Option("--no-emulator-error", help="Leave out the emulator's own error.")
     ] = False
 
     def arguments(self) -> dict[str, Any]:
@@ -169,18 +174,20 @@ class SamplerOptions:
     """How the posterior is explored."""
 
     method: Annotated[Method, typer.Option(help="How the posterior is explored.")] = Method.fast
-    draws: Annotated[int | None, typer.Option(help="Draws of every chain. [default: 500]")] = None
+    draws: Annotated[int | None, typer.Option(help="Draws per chain. [default: 500]")] = None
     chains: Annotated[
-        int | None, typer.Option(help="Chains; methods without them give as many draws in one. [default: 4]")
+        int | None,
+        typer.Option(help="Number of chains; methods without chains return as many draws in total. [default: 4]"),
     ] = None
     warmup: Annotated[
-        int | None, typer.Option(help="Transitions of nuts and hmc before those draws. [default: 200]")
+        int | None, typer.Option(help="Warm-up transitions per chain of nuts and hmc. [default: 200]")
     ] = None
     target_accept: Annotated[
-        float | None, typer.Option(help="Share of proposals that the step size is to make accepted. [default: 0.8]")
+        float | None, typer.Option(help="Target acceptance probability of nuts and hmc. [default: 0.8]")
     ] = None
     max_tree_depth: Annotated[
-        int | None, typer.Option(help="Of nuts: at most 2 to this power of steps in a transition. [default: 8]")
+        int | None,
+        typer.Option(help="Maximum tree depth of nuts: at most 2 to this power steps per transition. [default: 8]"),
     ] = None
 
     def arguments(self) -> dict[str, Any]:

@@ -14,14 +14,14 @@ from .train import progress
 def report(
     result: Annotated[
         Path,
-        typer.Argument(help="File that a fit saved (.nc), or folder that 'fit-catalog' wrote.", show_default=False),
+        typer.Argument(help="Saved result (.nc), or folder of 'fit-catalog'.", show_default=False),
     ],
     *,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Page. [default: beside the result, report.html in the folder]"),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the random stars that the page of a run lists.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed for the random stars that the page of a run lists.")] = 0,
     overwrite: Overwrite = False,
     log_level: Level = None,
 ) -> None:

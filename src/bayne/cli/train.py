@@ -20,12 +20,12 @@ Output = Annotated[
     typer.Option("--output", "-o", help="Folder of the emulator, its config.toml and log.jsonl.", show_default=False),
 ]
 ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="Settings (TOML).")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in the output folder.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue from the checkpoint in the output folder.")]
 
 
 def train(
     grid: Annotated[
-        Path | None, typer.Argument(help="Grid file (HDF5); left out for a recipe.", show_default=False)
+        Path | None, typer.Argument(help="Grid file (HDF5); omit it for a recipe.", show_default=False)
     ] = None,
     *,
     output: Output,
@@ -41,7 +41,7 @@ def train(
 ) -> None:
     """Train an emulator on a grid of spectra.
 
-    A configuration with [[stage]] tables is a recipe: each stage names its grid and goes on from the one before.
+    A configuration with [[stage]] tables is a recipe: each stage names its grid and continues from the previous one.
 
     \b
     Examples:

@@ -14,10 +14,10 @@ from .train import progress
 def validate(
     folder: Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)],
     *,
-    spectra: Annotated[bool, typer.Option("--spectra", help="Whether spectra are still what was fitted.")] = False,
+    spectra: Annotated[bool, typer.Option("--spectra", help="Also check that the spectra are unchanged.")] = False,
     log_level: Level = None,
 ) -> None:
-    """Check a run of 'bayne fit-catalog' against its manifest. The exit code is 1 where something is missing or wrong.
+    """Check a run of 'bayne fit-catalog' against its manifest. The exit code is 1 if something is missing or wrong.
 
     \b
     Examples:

@@ -22,7 +22,7 @@ HULL_LABELS = ("teff", "logg", "fe_h")
 
 @dataclass(frozen=True)
 class Card:
-    """What a user must know of an emulator; stored as JSON beside the weights.
+    """Description of an emulator; stored as JSON beside the weights.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Card:
     network
         Registered name of the architecture, such as ``"payne"``.
     architecture
-        Settings of the network that the shapes of its arrays do not tell, by name.
+        Settings of the network that its array shapes do not determine, by name.
     labels, units
         Names and units of the inputs, in the network's order.
     lower, upper
@@ -43,12 +43,12 @@ class Card:
     includes_pixel
         Whether the emulated spectra are already averaged over the pixels of an instrument.
     absorbs
-        Broadening operators of the forward model that one of the labels stands for, besides those of the
-        same name: a ``vmac`` trained to carry all broadening absorbs ``vsini``.
+        Broadening operators of the forward model that a label replaces, besides the operator of the same name: a
+        ``vmac`` trained to carry all broadening absorbs ``vsini``.
     hull
         Vertices (m, 3) of the training domain in (teff, logg, fe_h); empty where it is the box.
     excluded
-        Windows (m, 2), vacuum Å at rest, that fits leave out: where the physics behind the spectra does not hold.
+        Windows (m, 2), vacuum Å at rest, that fits leave out because the physics behind the spectra fails there.
     wavelength
         How to find the wavelengths: ``{"file": ..., "key": ...}`` beside the card; for a published network that
         takes any, ``{"windows": [[4712, 4902], ...], "step_kms": 2}``, uniform in ln λ inside each window (Å);
@@ -56,15 +56,15 @@ class Card:
     solar_scale, grid_hash, citations, license
         Solar abundances behind [X/H]; hash of the training grid; what to cite; terms of use.
     held_out_error
-        Measured errors on spectra that were not trained on, by name.
+        Measured errors on held-out spectra, by name.
     discrepancy
-        Standard deviation of what the physics behind the emulator gets wrong in a label, by label: what reference stars
-        miss their known labels by, beyond the errors of their fits. Two numbers each: at [Fe/H] = 0 and above, and
-        what every dex below adds, in quadrature: where metals are few, lines are far from LTE.
+        By label, the standard deviation of the error from the physics behind the emulator: the scatter of reference
+        stars about their known labels, beyond the errors of their fits. Two numbers each: at [Fe/H] = 0 and above, and
+        what each dex below adds, in quadrature, because metal-poor stars are further from LTE.
     reference_stars
-        Names of those stars: they cannot test the emulator.
+        Names of those stars: they are no independent test of the emulator.
     weights
-        In the file: SHA-256 of ``weights.safetensors``, which loading compares. Empty in memory.
+        In the file: SHA-256 of ``weights.safetensors``, checked on loading. Empty in memory.
     """
 
     name: str
@@ -124,7 +124,7 @@ class Card:
             raise BayneError(f"card {self.name!r}: discrepancy holds two numbers by label, neither negative")
 
     @cached_property
-    def walls(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def halfspaces(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Half-spaces of the hull: ``A @ labels <= b`` for all l labels, A (m, l), b (m,).
 
         Each row is scaled so that its violation reads in units of the hull's extent. Empty without a hull.
@@ -142,7 +142,7 @@ class Card:
         """Whether label vectors (..., l) lie in the training domain; shape (...)."""
         x = np.asarray(labels, dtype=np.float64)
         inside = np.all((x >= self.lower) & (x <= self.upper), axis=-1)
-        a, b = self.walls
+        a, b = self.halfspaces
         return np.asarray(inside & np.all(x @ a.T <= b + 1e-9, axis=-1))
 
     def discrepancies(self, fe_h: float) -> dict[str, float]:

@@ -34,11 +34,11 @@ class ErrorModel:
     basis
         (k, p) correlated part: the covariance is ``basis.T @ basis + diag(sigma**2)``.
     sigma
-        (p,) standard deviation of what is uncorrelated between pixels.
+        (p,) standard deviation of the part that is uncorrelated between pixels.
     labels
-        (l,) standard deviation of label errors, in their units: what of the emulator's error looks like a star of
-        other labels. With it, `basis` and `sigma` are errors of absorbance, and `of` gives the covariance
-        in flux of a star; None: they are errors of flux, the same for all stars.
+        (l,) standard deviation of label errors, in their units: the part of the emulator's error that mimics a change
+        of labels. With it, `basis` and `sigma` are errors of absorbance, and `of` gives a star's covariance in flux;
+        None: they are errors of flux, the same for all stars.
     """
 
     basis: FloatArray | jax.Array
@@ -51,7 +51,7 @@ class ErrorModel:
         return np.sqrt(np.sum(self.basis**2, axis=0) + self.sigma**2)
 
     def of(self, flux: jax.Array, gradient: jax.Array) -> ErrorModel:
-        """Errors of flux for a star of which the flux f (p,) and its derivatives g_i (l, p) by the labels are given.
+        """Flux errors of a star with flux f (p,) and derivatives g_i (l, p) with respect to the labels.
 
         With the basis B, σ and τ of `labels` their covariance is ``d (BᵀB + σ²) d + Σ τ_i² g_i g_iᵀ``, d = f (1 - f):
         an error of absorbance shows where the star has lines.
@@ -80,8 +80,7 @@ class Emulator:
     error
         The emulator's own error; None where it was never measured.
     teacher
-        What the emulator was distilled from, for checks of the posteriors; None where it was not, or was read from a
-        file.
+        The emulator it was distilled from, to check posteriors; None if it was not distilled, or was read from a file.
     """
 
     network: Network

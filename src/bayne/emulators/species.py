@@ -99,7 +99,7 @@ class SpeciesPayne(Trainable):
         super().__post_init__()
         check_whole(self.name, rank=self.rank, width=self.width, shared=self.shared)
         if self.output != "absorbance":
-            raise ReadError(f"{self.name}: output = {self.output!r}; what species absorb adds up in absorbance only")
+            raise ReadError(f"{self.name}: output = {self.output!r}; absorption by species adds up only in absorbance")
         if self.abundances != "h":
             raise ReadError(f"{self.name}: abundances = {self.abundances!r}; atoms are counted by [X/H] only, give 'h'")
 

@@ -20,7 +20,7 @@ from ..errors import BayneError, did_you_mean
 from ..flags import Flag
 from ..labels import over_hydrogen, unit
 from ..spectrum import Spectrum
-from .fit import fit_checked, fit_star, together
+from .fit import fit_checked, fit_concurrently, fit_star
 from .prepare import Settings, check_arguments
 from .result import FitResult
 from .teacher import distilled_if_costly
@@ -37,9 +37,9 @@ class BatchResult:
     Parameters
     ----------
     ids
-        (s,) identities of the spectra, in the order given.
+        (s,) ids of the spectra, in the order given.
     results
-        (s,) `FitResult`, or the sentence that says why there is none.
+        (s,) `FitResult`, or a sentence that says why there is none.
     label_names
         Labels and velocities that have columns in the table.
     """
@@ -50,10 +50,10 @@ class BatchResult:
 
     @property
     def table(self) -> Table:
-        """One row per star: ``id``, ``ok``, ``flags``, and of each label its median, ``_std`` and ``_flag``.
+        """One row per star: ``id``, ``ok``, ``flags``, and for each label its median, ``_std`` and ``_flag``.
 
-        [X/H] follow the labels. ``khat`` tells how far importance sampling could be trusted, ``seconds`` is wall time,
-        ``message`` says in words what the flags cannot. Stars without a result have NaN and the flag FAILED.
+        [X/H] follow the labels. ``khat`` shows how far importance sampling can be trusted, ``seconds`` is wall time,
+        ``message`` gives the flags in words, with details. Stars without a result have NaN and the flag FAILED.
         """
         names = (*self.label_names, *over_hydrogen(self.label_names))
         rows = [self._row(i, names) for i in range(len(self.ids))]
@@ -82,22 +82,22 @@ def fit_batch(
 ) -> BatchResult:
     """Posteriors of many spectra of one instrument.
 
-    A star's result does not depend on the stars beside it, bit for bit. A CPU fits one star after the other, exactly as
-    `fit_star` does. Accelerators fit many at a time, all that the machine has: each function is computed for those
-    that are to have it next, some at a time where memory is short, always for the same number of stars; rounding then
-    differs from that of `fit_star`. A star that fails, for whatever reason, has a row that says so and the flag FAILED;
-    the others are not touched.
+    A star's result does not depend on the other stars, bit for bit. A CPU fits one star after the other, exactly as
+    `fit_star` does. Accelerators, all that the machine has, fit many at a time: each function runs for all stars that
+    need it next, in smaller batches where memory is short, always for the same number of stars; rounding then differs
+    from that of `fit_star`. A star that fails, for whatever reason, gets a row that says so and the flag FAILED; the
+    others are not affected.
 
     Parameters
     ----------
     spectra
-        `Spectrum` or what `fit_star` takes. Shapes that agree are compiled once.
+        `Spectrum` or anything `fit_star` accepts. Spectra of the same shape share compiled functions.
     emulator
         From `load_emulator`.
     method, options
-        See `fit_star`; ``id`` and ``mask`` belong to one star and are not taken here.
+        See `fit_star`; ``id`` and ``mask`` belong to one star and are not accepted here.
     debug
-        Raise unexpected errors instead of giving the star a row; their tracebacks are logged otherwise.
+        Raise unexpected errors; by default they are logged with traceback and the star gets a row.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def fit_batch(
     Raises
     ------
     BayneError
-        Arguments that are wrong for every star, two spectra of one identity, or no spectrum at all.
+        Arguments that are wrong for every star, two spectra with the same `id`, or no spectrum at all.
     """
     if not len(spectra):
         raise BayneError("no spectra to fit")
@@ -117,7 +117,7 @@ def fit_batch(
     twice = sorted(name for name, count in Counter(ids).items() if count > 1)
     if twice:
         raise BayneError(
-            f"identities must differ, they seed the randomness: {', '.join(twice[:5])} come more than once"
+            f"ids must be unique, because they seed the random numbers: {', '.join(twice[:5])} come more than once"
         )
     instrument = next((s.instrument for s in spectra if isinstance(s, Spectrum) and s.instrument), "")
     emulator = distilled_if_costly(emulator, settings, instrument)
@@ -127,7 +127,9 @@ def fit_batch(
     )
     console = Console(stderr=True)
     hidden = not console.is_terminal
-    done = track(together(calls, method), "fitting", total=len(ids), console=console, disable=hidden, transient=True)
+    done = track(
+        fit_concurrently(calls, method), "fitting", total=len(ids), console=console, disable=hidden, transient=True
+    )
     results = dict(done)
     return BatchResult(tuple(ids), tuple(results[i] for i in range(len(ids))), settings.reported(emulator))
 
@@ -142,7 +144,7 @@ def bound_settings(method: str, options: Mapping[str, Any]) -> Settings:
     """
     for name in ("id", "mask"):
         if name in options:
-            raise BayneError(f"{name} belongs to one star, not to many: a Spectrum has its own")
+            raise BayneError(f"{name} belongs to one star, not to a batch: set it on each Spectrum")
     known = [field.name for field in fields(Settings) if field.name not in ("method", "mask")]
     for name in options:
         if name not in known:
@@ -190,6 +192,6 @@ def _one(spectrum: Any, name: str, emulator: Emulator, settings: Settings, instr
     own = getattr(spectrum, "instrument", "")
     if own and instrument and own != instrument:
         raise BayneError(
-            f"The spectrum is of instrument {own!r}, this batch of {instrument!r}: fit it in a batch of its own."
+            f"The spectrum is from instrument {own!r}, this batch from {instrument!r}: fit it in a separate batch."
         )
     return fit_checked(spectrum, emulator, settings, name)

@@ -19,7 +19,7 @@ from ..batching import batchable
 from ..likelihoods import PixelModel, Prior
 from .chunks import in_chunks
 from .draws import Approximation, Draws, Sampler
-from .optimise import density, from_box, landscape, optimise, to_box
+from .optimise import density, density_and_derivatives, from_box, optimise, to_box
 
 #: Draws are made in this many pieces where they can be, so that progress can be shown.
 PIECES = 5
@@ -37,7 +37,7 @@ STEP_SIZE, MAX_STEPS = 0.3, 1024
 #: that does not depend on it, two to its mirror image. With one length for all draws, parameters of another scale would
 #: come back to where they were every time. The lengths follow Halton's sequence (Hoffman, Radul & Sountsov 2021,
 #: AISTATS 130, 3907), the same for all chains and stars: in a batch none waits for a longer one.
-QUARTERS = (0.5, 2.5)
+TRAJECTORY_QUARTERS = (0.5, 2.5)
 
 #: What NUTS tells of a transition, by its ArviZ name.
 _NUTS_STATS = {
@@ -110,10 +110,10 @@ def hmc_kernel(log_density: Callable[[jax.Array], jax.Array], sampler: Sampler) 
 
 
 def trajectory_steps(i: jax.Array, step_size: jax.Array) -> jax.Array:
-    """() steps of the ith trajectory, whose length in quarters of a turn lies in `QUARTERS`."""
+    """() steps of the ith trajectory, whose length in quarters of a turn lies in `TRAJECTORY_QUARTERS`."""
     from blackjax.mcmc.dynamic_hmc import halton_sequence
 
-    quarters = QUARTERS[0] + (QUARTERS[1] - QUARTERS[0]) * halton_sequence(i)
+    quarters = TRAJECTORY_QUARTERS[0] + (TRAJECTORY_QUARTERS[1] - TRAJECTORY_QUARTERS[0]) * halton_sequence(i)
     return jnp.clip(jnp.ceil(quarters * np.pi / 2 / step_size), 1, MAX_STEPS).astype(int)
 
 
@@ -123,7 +123,7 @@ KERNELS = {"nuts": nuts_kernel, "hmc": hmc_kernel}
 @batchable()
 def whitening(model: PixelModel, prior: Prior, centre: jax.Array) -> jax.Array:
     """(n, n) matrix that takes whitened coordinates to unconstrained ones: L⁻ᵀ, L Lᵀ the curvature."""
-    lower = jnp.linalg.cholesky(landscape(model, prior, centre, volume=True)[2])
+    lower = jnp.linalg.cholesky(density_and_derivatives(model, prior, centre, volume=True)[2])
     return jax.scipy.linalg.solve_triangular(lower, jnp.eye(centre.size), lower=True).T
 
 

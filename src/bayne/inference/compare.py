@@ -137,23 +137,23 @@ def compare(
     method: str = "fast",
     **options: Any,
 ) -> Comparison:
-    """Fit the same stars through several emulators.
+    """Fit the same stars with several emulators.
 
-    All see the same pixels (where their windows differ, those that all have at zero velocity), the same noise, and the
-    same uniform priors (what their domains have in common, label by label). Labels that only some have are free in
-    these.
+    All use the same pixels (where their windows differ, those that all share at zero velocity), the same noise, and the
+    same uniform priors (the overlap of their domains, label by label). Labels that only some emulators have are free
+    in those.
 
     Parameters
     ----------
     spectra
         As for `fit_batch`.
     emulators
-        By name; differences are taken from the first.
+        By name; differences are relative to the first.
     truth
         (s,) true values by label, where they are known.
     classical
         Name of an emulator that is also fitted in the classical way, by `scipy.optimize.curve_fit` on the normalised
-        spectrum: one start, errors of the photons only.
+        spectrum: one starting point, errors from photon noise only.
     method, options
         See `fit_batch`.
 

@@ -182,7 +182,7 @@ def judge_binary(
     if second > SECOND_PEAK and significance > SECOND_PEAK_SIGNIFICANCE:
         where = grid[far][int(np.argmax(excess[far]))] - velocity
         verdict.raise_flag(
-            Flag.DOUBLE_LINED, f"A second peak of {second:.0%} of the first stands {where:+.0f} km/s from it."
+            Flag.DOUBLE_LINED, f"A second peak, {second:.0%} as high as the first, lies {where:+.0f} km/s from it."
         )
 
 
@@ -272,7 +272,7 @@ def judge_edges(verdict: Verdict, problem: Problem, emulator: Emulator, best: Fl
             told.append(f"{name} = {best[i]:.4g} (domain {domain[name][0]:.4g} to {high:.4g})")
         elif distance < 0.02 * width or (distance < sigma[i] < 0.2 * width):
             verdict.mark(name, Flag.NEAR_EDGE)
-    a, b = (np.asarray(v) for v in problem.prior.walls)
+    a, b = (np.asarray(v) for v in problem.prior.halfspaces)
     if a.size and np.any(a @ best - b > -0.005):
         told.append("teff, logg, fe_h at the hull of the training grid")
         for name in ("teff", "logg", "fe_h"):
@@ -294,7 +294,7 @@ def judge_prior(verdict: Verdict, problem: Problem, emulator: Emulator, std: Flo
     for name in wide:
         verdict.mark(name, Flag.PRIOR_DOMINATED)
     if wide:
-        verdict.raise_flag(Flag.PRIOR_DOMINATED, f"The data say little about {', '.join(wide)}.")
+        verdict.raise_flag(Flag.PRIOR_DOMINATED, f"The data add little to the prior of {', '.join(wide)}.")
 
 
 def judge_limits(verdict: Verdict, problem: Problem, label_names: Sequence[str], values: FloatArray) -> None:

@@ -14,22 +14,22 @@ from ..spectrum import FloatArray
 
 @dataclass(frozen=True)
 class Sampler:
-    """How many draws are made, and how.
+    """Settings of the samplers.
 
     Parameters
     ----------
     draws, chains, warmup
-        Draws of every chain, chains, and transitions of each before its draws. Methods without chains return
+        Draws per chain, number of chains, and warm-up transitions per chain. Methods without chains return
         ``draws * chains`` draws.
     target_accept
-        Share of proposals of ``"nuts"`` and ``"hmc"`` that the step size is to make accepted.
+        Target acceptance probability of ``"nuts"`` and ``"hmc"``, which sets the step size.
     max_tree_depth
-        Of ``"nuts"``: at most 2 to this power of steps in a transition.
+        Maximum tree depth of ``"nuts"``: at most 2 to this power steps per transition.
 
     Raises
     ------
     BayneError
-        A number is not positive, or the share not between 0 and 1.
+        A number is not positive, or `target_accept` not between 0 and 1.
     """
 
     draws: int = 500

@@ -15,8 +15,8 @@ from ..spectrum import FloatArray
 from .chunks import in_chunks
 from .copula import Marginals, profiles
 from .draws import Approximation, Draws, Sampler
-from .population import Proposal, population
-from .surrogate import BEYOND, Plane, Surrogate, learn, plane_at
+from .surrogate import MAX_EXTRAPOLATION, Surrogate, TangentPlane, learn, tangent_plane
+from .surrogate_sampling import Proposal, sample_surrogate
 from .weights import KHAT_MAX, NOTHING, resampled, smoothed, tempered
 
 #: Draws of every round, and the most rounds: the first draws from a copula, the others from what those before taught.
@@ -60,7 +60,7 @@ def fast(key: jax.Array, model: PixelModel, prior: Prior, start: Approximation, 
     """
     theta, covariance = start.centre, start.covariance
     x = jnp.asarray(theta)
-    plane = plane_at(model, x)
+    plane = tangent_plane(model, x)
     marginals = profiles(model, prior, x, jnp.asarray(covariance))
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
     proposal = unit = Proposal(jnp.zeros(theta.size), jnp.eye(theta.size))
@@ -73,16 +73,16 @@ def fast(key: jax.Array, model: PixelModel, prior: Prior, start: Approximation, 
     for _ in range(1, ROUNDS):
         lessons.append((drawn.x, drawn.c, drawn.likelihood, tempered(log_weight, TEMPERED_SHARE)))
         surrogate = learn(*(np.concatenate(part) for part in zip(*lessons, strict=True)))
-        x, proposal, worth = population(surrogate, marginals, prior, proposal, COUNT, rng)
+        x, proposal, worth = sample_surrogate(surrogate, marginals, prior, proposal, COUNT, rng)
         drawn = _draw(model, prior, plane, x)
-        stand_in, scores, beyond = (np.asarray(v) for v in _judged(surrogate, marginals, x))
+        stand_in, scores, extrapolation = (np.asarray(v) for v in _judged(surrogate, marginals, x))
         log_weight = np.where(np.isfinite(stand_in), drawn.likelihood - stand_in, NOTHING)
         smooth, khat, close = smoothed(log_weight)
         far = np.abs(scores).mean(axis=0).max() > MAX_SCORE
         # draws that were moved do not come from the copula
         reached = worth == np.inf or (worth > 0 and not far)
         # where those at the end of what the surrogate knows weigh something, the posterior goes on there
-        ends = np.average(beyond > 0.5 * BEYOND, weights=np.exp(smooth - smooth.max()))
+        ends = np.average(extrapolation > 0.5 * MAX_EXTRAPOLATION, weights=np.exp(smooth - smooth.max()))
         if khat < KHAT_MAX and reached and ends < MAX_END_WEIGHT:
             # both resamplings lose some
             trustworthy.append((drawn, smooth, khat, 1 / (1 / close + 1 / worth)))
@@ -109,7 +109,7 @@ def is_reliable(draws: Draws) -> bool:
     return draws.numbers["khat"] < KHAT_MAX and draws.numbers["ess_weights"] > ESS_MIN
 
 
-def _draw(model: PixelModel, prior: Prior, plane: Plane, x: jax.Array) -> Drawn:
+def _draw(model: PixelModel, prior: Prior, plane: TangentPlane, x: jax.Array) -> Drawn:
     posterior, likelihood, c = (np.asarray(v) for v in _evaluate(model, prior, plane, x))
     finite = np.isfinite(posterior) & np.isfinite(c).all(axis=1)
     posterior, likelihood = (np.where(finite, v, NOTHING) for v in (posterior, likelihood))
@@ -126,11 +126,13 @@ def _proposed(marginals: Marginals, proposal: Proposal, e: jax.Array) -> tuple[j
 @batchable()
 def _judged(surrogate: Surrogate, marginals: Marginals, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The surrogate's log likelihood (k,) at parameters (k, n), their scores (k, n), and how far out they are (k,)."""
-    return jax.vmap(surrogate.log_like)(x), jax.vmap(marginals.scores)(x), jax.vmap(surrogate.beyond)(x)
+    return jax.vmap(surrogate.log_like)(x), jax.vmap(marginals.scores)(x), jax.vmap(surrogate.extrapolation)(x)
 
 
 @batchable()
-def _evaluate(model: PixelModel, prior: Prior, plane: Plane, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _evaluate(
+    model: PixelModel, prior: Prior, plane: TangentPlane, x: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Log posterior and log likelihood (k,), and c (k, m), of parameters (k, n)."""
 
     def some(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

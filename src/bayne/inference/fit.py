@@ -21,7 +21,7 @@ from . import diagnose
 from .draws import DEFAULT, Sampler
 from .maximum import find_maximum
 from .methods import approximation, sample
-from .outcome import finish, give_up
+from .outcome import failed_result, finish
 from .prepare import Settings, check_arguments
 from .result import FitResult
 from .teacher import MAX_SHIFT, distilled_if_costly, teacher_shift
@@ -67,62 +67,62 @@ def fit_star(
     emulator
         From `load_emulator`.
     method
-        ``"fast"``: the posterior by importance sampling, or by ``"hmc"`` where that cannot be trusted (the flag
-        SAMPLED_INSTEAD tells); networks that evaluate every wavelength by itself are distilled for the instrument
-        first (`bayne.compile`), once. ``"nuts"``: by the No-U-Turn sampler, for a star that matters. ``"hmc"``: by
-        Hamiltonian Monte Carlo with trajectories of quasi-random length. ``"smc"``: by tempering from the prior, for
-        posteriors with several modes, and with the evidence; slow. ``"laplace"``: a Gaussian at the maximum, cut to the
-        domain. ``"map"``: the maximum, with the Cramér-Rao bound as error.
+        ``"fast"``: importance sampling, or ``"hmc"`` where that cannot be trusted (flag SAMPLED_INSTEAD); networks
+        that evaluate every wavelength separately are first distilled for the instrument (`bayne.compile`), once.
+        ``"nuts"``: the No-U-Turn sampler, to check an important star. ``"hmc"``: Hamiltonian Monte Carlo with
+        quasi-random trajectory lengths. ``"smc"``: sequential Monte Carlo from the prior, for posteriors with several
+        modes, with the evidence; slow. ``"laplace"``: a Gaussian at the maximum, truncated to the domain. ``"map"``:
+        the maximum, with the Cramér-Rao bound as error.
     instrument
-        Profile name or `Instrument`: gives the LSF of arms that have none, and the continuum's order.
+        Profile name or `Instrument`: gives the LSF of arms without one, and the continuum order.
     resolution
         R = λ/FWHM of the spectrum; overrides every other LSF.
     snr
         Signal-to-noise per native pixel, one number or one per arm, for spectra without errors.
     priors
-        By label: ``(mean, sd)`` of a Gaussian, or a scalar NumPyro distribution; cut to the domain. Others are
-        uniform in the emulator's domain; the prior of ``rv`` also narrows the search for it.
+        By label: ``(mean, sd)`` of a Gaussian, or a scalar NumPyro distribution; truncated to the domain. All other
+        priors are uniform over the emulator's domain. A prior on ``rv`` also narrows its search range.
     fixed
-        Labels held at a value, in their units.
+        Labels fixed at a value, in their units.
     start
-        Where the search for the maximum begins, besides other places: values of labels, and ``rv``, within 50 km/s of
-        which the velocity is looked for. Not a prior.
+        An extra starting point for the search for the maximum: values of labels, and ``rv``, within 50 km/s of which
+        the velocity is searched. Not a prior.
     free
         Which of ``rv``, ``vsini`` and ``vmac`` are free; the others are zero in the frame of the file.
     continuum
-        Chebyshev order per arm; None for the instrument's recommendation; False for a flux that is
-        normalised and stays so.
+        Chebyshev order per arm; None for the instrument's default; False to fit no continuum to a normalised
+        flux.
     windows
         Wavelength ranges to use, vacuum Å in the frame of the file, pairs or one pair; None for all.
     mask
         Additional bad pixels: one boolean array per arm, True = bad.
     emulator_error
-        Count the emulator's own error where its card states one.
+        Include the emulator's own error where its card states one.
     jitter
-        Take the errors as incomplete: free one extra scatter per arm, and leave out pixels more than 5 times as far
-        from the best model as the arm's others.
+        Treat the quoted errors as incomplete: fit one extra scatter per arm, and exclude pixels more than 5 robust
+        standard deviations from the best model.
     robust
-        Let the continuum wander about its polynomial, and count what blocks of wavelength say about the misfit of the
-        model: errors are then those to be believed for a real star.
+        Add a Gaussian process to the continuum's polynomial, and enlarge the errors by the misfit measured in blocks
+        of wavelength: use this for real stars.
     sampler
-        How many draws, chains and transitions of warm-up.
+        Number of draws, chains and warm-up transitions.
     seed
-        Root of the random numbers; folded with the identity of the spectrum.
+        Root of the random numbers; folded with the spectrum's `id`.
     id
-        Replaces the identity of the spectrum.
+        Replaces the spectrum's `id`.
 
     Returns
     -------
     FitResult
         Also for spectra that cannot be fitted: then with a BAD flag, NaN and a sentence. Its arms are those of the
-        spectrum, cut to the windows of the emulator; each has a continuum of its own. An arm ``"0"`` that covers the
+        spectrum, cut to the windows of the emulator, each with its own continuum. An arm ``"0"`` that covers the
         first and third window becomes ``"0-1"`` and ``"0-3"``.
 
     Raises
     ------
     BayneError
-        Arguments that are wrong: unknown labels (the likely one is named), values or priors outside the
-        domain, a spectrum without LSF, an unknown method.
+        Wrong arguments: unknown labels (with a suggestion), values or priors outside the domain, a spectrum
+        without LSF, an unknown method.
     """
     settings = Settings.of(locals())
     check_arguments(settings, emulator)
@@ -131,9 +131,9 @@ def fit_star(
         return fit_checked(spectrum, emulator, settings, id, complete=method != "map")
 
 
-def together(calls: Iterable[Callable[[], T]], method: str) -> Generator[tuple[int, T], None, None]:
+def fit_concurrently(calls: Iterable[Callable[[], T]], method: str) -> Generator[tuple[int, T], None, None]:
     """Place and result of calls of `fit_checked` as they end, side by side where that pays; taken as there is room."""
-    width = lanes(method)
+    width = stars_at_a_time(method)
     with ThreadPoolExecutor(1) as pool:
         # in another thread than the main one, where each star would show progress of its own
         one_by_one = ((place, pool.submit(call).result()) for place, call in enumerate(calls))
@@ -146,7 +146,7 @@ def together(calls: Iterable[Callable[[], T]], method: str) -> Generator[tuple[i
                 yield following
 
 
-def lanes(method: str) -> int:
+def stars_at_a_time(method: str) -> int:
     """How many stars a device fits side by side.
 
     A CPU's cores are as busy with one star after the other; trees of NUTS would all grow to the size of the largest.
@@ -162,14 +162,16 @@ def fit_checked(
     found = find_maximum(spectrum, emulator, settings, id)
     problem, verdict = found.problem, found.verdict
     if problem is None:
-        return give_up(found)
+        return failed_result(found)
     start = approximation(problem, found.theta)
     draws = sample(problem, start, settings.method, settings.sampler, settings.seed, found.ready.spectrum.id, verdict)
     if found.teacher is not None and settings.method != "map":
         shift = teacher_shift(problem, found.teacher, draws.values)
         verdict.numbers["teacher_shift"] = shift
         if shift > MAX_SHIFT:
-            verdict.raise_flag(Flag.TEACHER_DIFFERS, f"The teacher would move the labels by {shift:.1f} sigma (rms).")
+            verdict.raise_flag(
+                Flag.TEACHER_DIFFERS, f"The original emulator would shift the labels by {shift:.1f} sigma (rms)."
+            )
     found.clock["posterior"] = time.perf_counter()
     if "diverging" in draws.stats:
         diagnose.judge_chains(verdict, problem.model.names, draws, settings.sampler.max_tree_depth)

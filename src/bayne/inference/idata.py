@@ -12,7 +12,7 @@ from ..labels import over_hydrogen
 from ..likelihoods import Problem, padded
 from ..spectrum import FloatArray
 from .draws import Draws
-from .maximum import Maximum
+from .maximum import FitState
 from .predictive import predict
 
 #: Draws from the prior, and replicated spectra.
@@ -20,7 +20,7 @@ PRIOR_DRAWS, REPLICATED = 1000, 100
 
 
 def inference_data(
-    found: Maximum, problem: Problem, draws: Draws, level: list[FloatArray], complete: bool
+    found: FitState, problem: Problem, draws: Draws, level: list[FloatArray], complete: bool
 ) -> az.InferenceData:
     """ArviZ data of a fit.
 

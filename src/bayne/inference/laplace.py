@@ -16,7 +16,7 @@ SWEEPS = 50
 
 def laplace(key: jax.Array, model: PixelModel, prior: Prior, start: Approximation, sampler: Sampler) -> Draws:
     """Draws from a Gaussian at the maximum, cut to the domain; see `Method`."""
-    lower, upper, a, b = (np.asarray(v) for v in (prior.lower, prior.upper, *prior.walls))
+    lower, upper, a, b = (np.asarray(v) for v in (prior.lower, prior.upper, *prior.halfspaces))
     precision = start.precision + np.diag(1e-6 / (upper - lower) ** 2)
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
     return Draws(truncated_gaussian(precision, start.centre, lower, upper, (a, b), sampler.total, rng)[None], {})
@@ -27,7 +27,7 @@ def truncated_gaussian(
     centre: FloatArray,
     lower: FloatArray,
     upper: FloatArray,
-    walls: tuple[FloatArray, FloatArray],
+    halfspaces: tuple[FloatArray, FloatArray],
     count: int,
     rng: np.random.Generator,
 ) -> FloatArray:
@@ -41,13 +41,13 @@ def truncated_gaussian(
     ----------
     precision, centre
         (n, n) and (n,) of the Gaussian; the centre lies inside the box.
-    lower, upper, walls
+    lower, upper, halfspaces
         The box, and ``a @ x <= b``; the centre may lie behind a wall by a hair.
     count, rng
         How many draws, and their random numbers.
     """
     x = np.repeat(centre[None], count, axis=0)
-    a, b = walls
+    a, b = halfspaces
     felt = np.flatnonzero(np.any(a != 0, axis=0))
     width = upper - lower
     _, axes = np.linalg.eigh(precision * np.outer(width, width))

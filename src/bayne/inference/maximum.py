@@ -34,7 +34,7 @@ from . import diagnose
 from .diagnose import Verdict
 from .optimise import from_box, optimise, to_box
 from .outliers import outliers, without
-from .prepare import Ready, Settings, prepare
+from .prepare import PreparedSpectrum, Settings, prepare
 from .start import Start, find_start, template_labels
 from .teacher import add_correction, teacher_problem
 from .widths import find_misfit
@@ -45,7 +45,7 @@ log = logging.getLogger("bayne")
 STARTS, FIRST_STEPS, LAST_STEPS = 4, 20, 60
 
 #: Where the first climbs end: less than a sigma from their maximum, which the second pass moves.
-ROUGHLY = 1.0
+COARSE_TOLERANCE = 1.0
 
 #: Times that amplitude and scale of the continuum are looked for, each followed by a climb.
 PROCESS_ROUNDS = 2
@@ -61,7 +61,7 @@ MAX_DECREMENT = 0.1
 
 
 @dataclass
-class Maximum:
+class FitState:
     """A star on the way to its result: what was found so far.
 
     Parameters
@@ -84,7 +84,7 @@ class Maximum:
 
     settings: Settings
     emulator: Emulator
-    ready: Ready
+    ready: PreparedSpectrum
     verdict: Verdict
     clock: dict[str, float]
     start: Start | None = None
@@ -96,17 +96,17 @@ class Maximum:
     misfit: Misfit | None = None
 
 
-def find_maximum(given: Any, emulator: Emulator, settings: Settings, id: str | None) -> Maximum:
+def find_maximum(given: Any, emulator: Emulator, settings: Settings, id: str | None) -> FitState:
     """The posterior maximum of one star, whose arguments were checked; without a problem where there is none."""
     clock = {"start": time.perf_counter()}
     ready, verdict = prepare(given, emulator, settings, id)
-    found = Maximum(settings, emulator, ready, verdict, clock)
+    found = FitState(settings, emulator, ready, verdict, clock)
     if not verdict.flags.bad:
         _search(found)
     return found
 
 
-def _search(found: Maximum) -> None:
+def _search(found: FitState) -> None:
     """Fill in all that follows from the arguments."""
     ready, settings, verdict = found.ready, found.settings, found.verdict
     met = overlap(ready.spectrum, found.emulator)
@@ -119,7 +119,7 @@ def _search(found: Maximum) -> None:
     unknown = "rv" in settings.free and "rv" not in settings.fixed
     if unknown and start.significance < diagnose.RV_SIGNIFICANCE:
         verdict.raise_flag(
-            Flag.RV_UNCERTAIN, f"The best velocity is better than any other by only {start.significance:.1f} sigma."
+            Flag.RV_UNCERTAIN, f"The best velocity is preferred over any other by only {start.significance:.1f} sigma."
         )
     if unknown and start.at_edge:
         verdict.raise_flag(Flag.RV_AT_EDGE)
@@ -136,7 +136,7 @@ def _search(found: Maximum) -> None:
         found.teacher = teacher_problem(whole, teacher, ready, settings)
         for _ in range(CORRECTIONS):
             whole = add_correction(whole, found.teacher, theta)
-            theta, decrement = climb(whole, theta)
+            theta, decrement = refine_maximum(whole, theta)
     plain = whole
     if settings.jitter and np.isfinite(decrement):
         plain, theta, decrement = _without_outliers(whole, theta, decrement)
@@ -144,22 +144,22 @@ def _search(found: Maximum) -> None:
         verdict.numbers["n_outliers"] = float(removed)
         if removed:
             verdict.raise_flag(
-                Flag.OUTLIERS_REMOVED, f"{removed} of {whole.plan.used.sum()} pixels were left out as outliers."
+                Flag.OUTLIERS_REMOVED, f"{removed} of {whole.plan.used.sum()} pixels were excluded as outliers."
             )
     found.clock["map"] = time.perf_counter()
     if not np.isfinite(decrement):
-        verdict.raise_flag(Flag.FAILED, "The posterior density or its derivatives are not finite at any start.")
+        verdict.raise_flag(Flag.FAILED, "Posterior density or derivatives are not finite at any starting point.")
         return
     verdict.numbers["map_decrement"] = decrement
     if decrement > MAX_DECREMENT:
         verdict.raise_flag(
-            Flag.NOT_CONVERGED, f"The optimiser stopped {np.sqrt(decrement):.1f} sigma from where it was heading."
+            Flag.NOT_CONVERGED, f"The optimiser stopped {np.sqrt(decrement):.1f} sigma short of the predicted maximum."
         )
     problem = plain
     if settings.robust and plain.model.n_mean:  # else nothing is free but the noise
         found.misfit = find_misfit(plain, ready.spectrum, emulator, theta)
         problem = with_robust_widths(plain, theta, found.misfit.shrink)
-        theta, _ = climb(problem, theta)  # a prior counts more where the data say less
+        theta, _ = refine_maximum(problem, theta)  # a prior counts more where the data say less
     found.whole, found.plain, found.problem, found.theta = whole, plain, problem, theta
 
 
@@ -204,7 +204,7 @@ def start_of(spectrum: Spectrum, emulator: Emulator, pilot: list[FloatArray], se
 
 
 def _maximum(
-    ready: Ready, emulator: Emulator, settings: Settings, start: Start
+    ready: PreparedSpectrum, emulator: Emulator, settings: Settings, start: Start
 ) -> tuple[Problem | None, FloatArray, float]:
     """Posterior maximum in two passes: the second has pilot continuum, pixels and emulator error from the first."""
     spectrum, pilot, bary, order = ready.spectrum, ready.pilot, ready.bary, ready.order
@@ -223,8 +223,8 @@ def _maximum(
         return None, np.zeros(0), 0.0
     guesses = [first_guess(problem, emulator, labels, start.velocity + bary) for labels in start.labels[:STARTS]]
     starts = jnp.stack([from_box(problem.prior, guess) for guess in guesses])
-    u, values, _ = optimise(problem.model, problem.prior, starts, FIRST_STEPS, False, ROUGHLY)
-    log.info("optimiser: log posterior of the starts %s", np.round(np.asarray(values), 1))
+    u, values, _ = optimise(problem.model, problem.prior, starts, FIRST_STEPS, False, COARSE_TOLERANCE)
+    log.info("optimiser: log posterior of the starting points %s", np.round(np.asarray(values), 1))
     best = to_box(problem.prior, u[jnp.argmax(values)])
     if order is not None and np.isfinite(values).any():
         _, ratio, _ = best_continuum(problem, best)
@@ -239,11 +239,11 @@ def _maximum(
     theta, decrement = np.asarray(best), np.inf
     for _ in range(PROCESS_ROUNDS):
         problem = with_continuum_process(problem, theta)
-        theta, decrement = climb(problem, theta)
+        theta, decrement = refine_maximum(problem, theta)
     return problem, theta, decrement
 
 
-def climb(problem: Problem, theta: FloatArray | jax.Array) -> tuple[FloatArray, float]:
+def refine_maximum(problem: Problem, theta: FloatArray | jax.Array) -> tuple[FloatArray, float]:
     """Posterior maximum near `theta`, and the squared distance in sigma that was left at the end."""
     again = from_box(problem.prior, jnp.asarray(theta))[None]
     u, _, decrement = optimise(problem.model, problem.prior, again, LAST_STEPS, False)
@@ -258,7 +258,7 @@ def _without_outliers(whole: Problem, theta: FloatArray, decrement: float) -> tu
         if not bad.any():
             break
         problem = with_continuum_process(without(problem, bad), theta)
-        theta, decrement = climb(problem, theta)
+        theta, decrement = refine_maximum(problem, theta)
     return problem, theta, decrement
 
 

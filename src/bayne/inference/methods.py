@@ -49,7 +49,7 @@ def sample(
     verdict.numbers |= draws.numbers
     power = draws.numbers.get("tempering", 1.0)
     if power < 1:
-        verdict.raise_flag(Flag.NOT_CONVERGED, f"SMC ended at the power {power:.2g} of the likelihood, short of 1.")
+        verdict.raise_flag(Flag.NOT_CONVERGED, f"SMC ended at likelihood exponent {power:.2g}, short of 1.")
     if method == "fast" and not is_reliable(draws):
         # a result that must not be used already is not worth minutes of HMC
         hopeless = bool(verdict.flags.bad)

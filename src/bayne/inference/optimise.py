@@ -50,7 +50,9 @@ def density(model: PixelModel, prior: Prior, u: jax.Array, volume: bool) -> jax.
     return value + log_volume(prior, u) if volume else value
 
 
-def landscape(model: PixelModel, prior: Prior, u: jax.Array, volume: bool) -> tuple[jax.Array, jax.Array, jax.Array]:
+def density_and_derivatives(
+    model: PixelModel, prior: Prior, u: jax.Array, volume: bool
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """`density`, its gradient (n,) and a positive definite curvature (n, n) in unconstrained coordinates.
 
     The curvature is that of the Fisher matrix, the priors and the logistic, which bends a slope into a curvature,
@@ -69,7 +71,7 @@ def landscape(model: PixelModel, prior: Prior, u: jax.Array, volume: bool) -> tu
     return value, gradient, matrix
 
 
-class Climb(NamedTuple):
+class OptimiserState(NamedTuple):
     """Where a climb stands: coordinates, log density, gradient, curvature, damping, decrement, steps taken."""
 
     u: jax.Array
@@ -90,7 +92,7 @@ def optimise(
     volume: bool,
     enough: float = ARRIVED,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Climb from every start: Levenberg-Marquardt with the Fisher matrix as curvature.
+    """OptimiserState from every start: Levenberg-Marquardt with the Fisher matrix as curvature.
 
     Parameters
     ----------
@@ -112,15 +114,15 @@ def optimise(
         gain, NaN where a derivative is not finite.
     """
 
-    def standing(u: jax.Array, damping: jax.Array, taken: jax.Array) -> Climb:
-        value, gradient, matrix = landscape(model, prior, u, volume)
+    def standing(u: jax.Array, damping: jax.Array, taken: jax.Array) -> OptimiserState:
+        value, gradient, matrix = density_and_derivatives(model, prior, u, volume)
         fixed = (jnp.abs(u) >= MAX_U) & (u * gradient > 0)  # what presses against an end has arrived
         gradient = jnp.where(fixed, 0.0, gradient)
         matrix = jnp.where(fixed[:, None] | fixed, jnp.eye(u.size), matrix)
         decrement = gradient @ jnp.linalg.solve(matrix, gradient)
-        return Climb(u, value, gradient, matrix, damping, decrement, taken)
+        return OptimiserState(u, value, gradient, matrix, damping, decrement, taken)
 
-    def step(at: Climb) -> Climb:
+    def step(at: OptimiserState) -> OptimiserState:
         move = jnp.linalg.solve(at.matrix + at.damping * jnp.diag(jnp.diagonal(at.matrix)), at.gradient)
         move = jnp.clip(move, -3.0, 3.0)  # one step crosses at most most of the domain
         u = jnp.clip(at.u + move, -MAX_U, MAX_U)
@@ -132,7 +134,7 @@ def optimise(
             lambda: at._replace(damping=at.damping * MORE_DAMPING, taken=at.taken + 1),
         )
 
-    def going(at: Climb) -> jax.Array:
+    def going(at: OptimiserState) -> jax.Array:
         return (at.taken < steps) & (at.decrement > enough) & (at.damping < MAX_DAMPING)
 
     def climb(u: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -23,14 +23,14 @@ from ..wavelength import C_KMS
 from . import diagnose
 from .draws import Draws
 from .idata import inference_data
-from .maximum import Maximum
+from .maximum import FitState
 from .medium import judge_medium
 from .prepare import Settings
 from .result import ArmFit, FitResult
 from .widths import photon_covariance, precision
 
 
-def finish(found: Maximum, covariance: FloatArray, draws: Draws, complete: bool) -> FitResult:
+def finish(found: FitState, covariance: FloatArray, draws: Draws, complete: bool) -> FitResult:
     """Result of a fit that ran to its end.
 
     Parameters
@@ -46,7 +46,7 @@ def finish(found: Maximum, covariance: FloatArray, draws: Draws, complete: bool)
     """
     whole, plain, problem = found.whole, found.plain, found.problem
     if whole is None or plain is None or problem is None:
-        raise ValueError("a fit without a maximum has no end: give_up makes its result")
+        raise ValueError("a fit without a maximum has no end: failed_result makes its result")
     settings, emulator, verdict, theta = found.settings, found.emulator, found.verdict, found.theta
     ready, values = found.ready, draws.values
     names = problem.model.names
@@ -89,7 +89,7 @@ def finish(found: Maximum, covariance: FloatArray, draws: Draws, complete: bool)
     fixed = {n: _value(n, names, theta, settings) for n in label_names if n not in names}
     verdict.numbers |= _snr(spectrum, level)
     return FitResult(
-        **_story(found),
+        **_common_fields(found),
         names=names,
         label_names=label_names,
         map=theta,
@@ -105,7 +105,7 @@ def finish(found: Maximum, covariance: FloatArray, draws: Draws, complete: bool)
     )
 
 
-def give_up(found: Maximum) -> FitResult:
+def failed_result(found: FitState) -> FitResult:
     """Result of a spectrum that cannot be fitted: NaN, flags and sentences."""
     spectrum, settings = found.ready.spectrum, found.settings
     label_names = settings.reported(found.emulator)
@@ -117,7 +117,7 @@ def give_up(found: Maximum) -> FitResult:
         sigma = _sigma(arm.ivar, arm.good)
         arms.append(ArmFit(arm.name, arm.wavelength, arm.flux, sigma, empty, empty, empty, unused))
     return FitResult(
-        **_story(found),
+        **_common_fields(found),
         names=names,
         label_names=label_names,
         map=nan,
@@ -131,8 +131,8 @@ def give_up(found: Maximum) -> FitResult:
     )
 
 
-def _story(found: Maximum) -> dict[str, Any]:
-    """What a result tells of how it came about, whether or not there was a fit."""
+def _common_fields(found: FitState) -> dict[str, Any]:
+    """Fields that a result has whether or not there was a fit."""
     spectrum, settings, verdict, start = found.ready.spectrum, found.settings, found.verdict, found.start
     return {
         "id": spectrum.id,

@@ -58,7 +58,7 @@ def predict(
     Replicated data have the continuum and the emulator error of the star: they are draws of the linear coefficients
     given the data, and new noise.
     """
-    linear = Linear.of(problem.model, theta, np.asarray(best_continuum(problem, jnp.asarray(theta))[0]))
+    linear = LowRankCovariance.of(problem.model, theta, np.asarray(best_continuum(problem, jnp.asarray(theta))[0]))
     pieces = linear.pieces(block)
     used, data = np.asarray(problem.model.pixels.used), np.asarray(problem.model.pixels.data)
     # draws that were resampled come several times
@@ -84,7 +84,7 @@ def _predictions(model: StarModel, x: jax.Array) -> jax.Array:
 
 
 @dataclass(frozen=True)
-class Piece:
+class PixelBlock:
     """A block: its arm, its pixels, U (n, m) of them, W (n,), P (m, m) and the log determinant of Q_bb."""
 
     arm: int
@@ -96,7 +96,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Linear:
+class LowRankCovariance:
     """Covariance 1/W + U Uᵀ of the pixels: continuum per arm, then the emulator's error of all arms.
 
     ``weight`` (a, n); ``columns`` (a, n, c + r); ``places`` (a, c + r) of those columns among all K; ``matrix`` (K, K)
@@ -110,7 +110,7 @@ class Linear:
     lower: FloatArray
 
     @classmethod
-    def of(cls, model: StarModel, theta: FloatArray, flux: FloatArray) -> Linear:
+    def of(cls, model: StarModel, theta: FloatArray, flux: FloatArray) -> LowRankCovariance:
         """At parameters (n,), where the spectrum is `flux` (a, n)."""
         x, pixels = jnp.asarray(theta), model.pixels
         extra = model.jitter_variance(x)
@@ -135,7 +135,7 @@ class Linear:
             total[:, place] += (residual[:, a] * self.weight[a]) @ self.columns[a]
         return np.asarray(np.linalg.solve(self.matrix, total.T).T)
 
-    def pieces(self, block: np.ndarray) -> list[Piece]:
+    def pieces(self, block: np.ndarray) -> list[PixelBlock]:
         """What every block (a, n) of pixels needs, computed once."""
         log_det = np.linalg.slogdet(self.matrix)[1]
         made = []
@@ -147,10 +147,10 @@ class Linear:
             rest[np.ix_(place, place)] -= (u.T * w) @ u
             shared = np.asarray(np.linalg.inv(rest), dtype=np.float64)[np.ix_(place, place)]
             own = float(np.sum(np.log(w)) + np.linalg.slogdet(rest)[1] - log_det)
-            made.append(Piece(arm, pixels, u, w, shared, own))
+            made.append(PixelBlock(arm, pixels, u, w, shared, own))
         return made
 
-    def log_densities(self, residual: FloatArray, coefficients: FloatArray, pieces: list[Piece]) -> FloatArray:
+    def log_densities(self, residual: FloatArray, coefficients: FloatArray, pieces: list[PixelBlock]) -> FloatArray:
         """(k, b) of residuals (k, a, n) with their coefficients (k, K)."""
         out = np.empty((len(residual), len(pieces)))
         for b, piece in enumerate(pieces):

@@ -72,7 +72,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Ready:
+class PreparedSpectrum:
     """A spectrum cut to the emulator's windows, pilot continuum, Chebyshev order and barycentric velocity (km/s)."""
 
     spectrum: Spectrum
@@ -130,7 +130,7 @@ def check_arguments(settings: Settings, emulator: Emulator) -> None:
         low, high = prior_range("rv", settings.priors["rv"])
         if high < -MAX_VELOCITY or low > MAX_VELOCITY:
             raise BayneError(
-                f"prior of rv: {low:g} to {high:g} km/s lies outside ±{MAX_VELOCITY:g} km/s, the range that is searched"
+                f"prior of rv: {low:g} to {high:g} km/s lies outside the search range, ±{MAX_VELOCITY:g} km/s"
             )
 
 
@@ -141,7 +141,7 @@ def _is_finite(value: Any) -> bool:
         return False
 
 
-def prepare(given: Any, emulator: Emulator, settings: Settings, name: str | None) -> tuple[Ready, Verdict]:
+def prepare(given: Any, emulator: Emulator, settings: Settings, name: str | None) -> tuple[PreparedSpectrum, Verdict]:
     """Make a spectrum ready for fitting and note what had to be done to it.
 
     Raises
@@ -179,7 +179,7 @@ def prepare(given: Any, emulator: Emulator, settings: Settings, name: str | None
         if spectrum.bary_kms is None:
             verdict.raise_flag(Flag.RV_AS_OBSERVED)
     elif spectrum.frame == "rest":
-        verdict.messages.append("The file is in the rest frame: rv is what is left over.")
+        verdict.messages.append("The file is in the rest frame: rv is the residual velocity.")
     replaced = [n for n in ("vsini", "vmac") if n in settings.free and n not in broadening(emulator, settings.free)]
     if replaced:
         verdict.raise_flag(Flag.BROADENING_REPLACED, f"{', '.join(replaced)}: contained in the network's labels.")
@@ -207,7 +207,7 @@ def prepare(given: Any, emulator: Emulator, settings: Settings, name: str | None
         verdict.raise_flag(
             Flag.NO_PIXELS, f"{spectrum.n_good} good pixels of {sum(a.flux.size for a in spectrum.arms)}."
         )
-    return Ready(spectrum, pilot, order, bary), verdict
+    return PreparedSpectrum(spectrum, pilot, order, bary), verdict
 
 
 def _with_lsf(spectrum: Spectrum, profile: Instrument | None, resolution: float | None) -> Spectrum:

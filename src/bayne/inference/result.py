@@ -65,20 +65,20 @@ class ArmFit:
 
 @dataclass(frozen=True, eq=False)
 class FitResult:
-    """Posterior of one star, with the bound, the picture and the reasons.
+    """Posterior of one star, with Cramér-Rao bounds, best fit and flags.
 
     Parameters
     ----------
     id, method
-        Identity of the spectrum; ``"nuts"``, ``"hmc"``, ``"fast"``, ``"laplace"`` or ``"map"``.
+        Id of the spectrum; ``"nuts"``, ``"hmc"``, ``"fast"``, ``"laplace"`` or ``"map"``.
     flags
         `bayne.Flag`; `ok` is False when any bad bit is set.
     messages
-        Sentences for people: the flags in words, and what they cannot say (numbers, label names).
+        Sentences that add details to the flags (numbers, label names).
     names
         (n_free,) everything sampled: labels, velocities, nuisances such as ``excess_blue``.
     label_names
-        The labels and velocities among `names`, then the fixed ones: the rows users ask for.
+        The labels and velocities among `names`, then the fixed ones: the first rows of the table.
     map, prior_std
         (n_free,) posterior maximum in label space; standard deviation of the prior.
     fixed
@@ -86,15 +86,14 @@ class FitResult:
     fisher_covariance
         (n_free, n_free) inverse of the Fisher matrix at the maximum, priors included.
     photon_covariance
-        (n_free, n_free) the same if the noise of the photons were all that is wrong: no jitter, no misfit, no error of
-        the emulator.
+        (n_free, n_free) the same for photon noise alone: no jitter, no misfit, no emulator error.
     crb
         (n_free,) Cramér-Rao bound without priors on labels; inf where the data do not constrain a parameter.
     label_flags
         Flags of single labels by name (`NEAR_EDGE`, `OUTSIDE_DOMAIN`, `PRIOR_DOMINATED`, ...).
     idata
         ArviZ InferenceData: posterior (one variable per name, and [X/H]), sample_stats, observed_data and constant_data
-        of the pixels that are used; of `fit_star` also log_likelihood (of blocks of wavelength, each given the others),
+        of the fitted pixels; from `fit_star` also log_likelihood (of blocks of wavelength, each given the others),
         posterior_predictive and prior.
     arms
         See `ArmFit`.
@@ -105,8 +104,9 @@ class FitResult:
     provenance
         Input, emulator card, settings, versions, seed.
     blocks, influence
-        (b, 2) arm and middle (vacuum Å, in the frame of the file) of blocks of wavelength, and (b, m) by how much each
-        of them moves the first m of `names`: without it they would be less by that. Empty for ``robust=False``.
+        (b, 2) arm and middle (vacuum Å, in the frame of the file) of blocks of wavelength, and (b, m) the shift that
+        each block causes in the first m of `names`: without it they would be lower by that. Empty for
+        ``robust=False``.
     """
 
     id: str
@@ -170,12 +170,12 @@ class FitResult:
 
     @property
     def table(self) -> Table:
-        """One row per label, velocity, nuisance and derived [X/H]; column ``unit`` and those of `COLUMNS`, ``flag``.
+        """One row per label, velocity, derived [X/H] and nuisance; columns ``unit``, those of `COLUMNS`, and ``flag``.
 
-        ``std`` is the error to be believed, ``std_photon`` what the noise of the photons alone would make of it;
-        ``upper_95`` the 95% upper limit of abundances that are no more than that (`Flag.UPPER_LIMIT`), NaN of others;
-        ``crb`` the Cramér-Rao bound without priors and misfit, inf where the data do not constrain a parameter;
-        ``crb_with_prior`` the Bayesian one, with misfit, for which a uniform prior counts as a Gaussian of its spread.
+        ``std`` is the error to quote, ``std_photon`` that from photon noise alone; ``upper_95`` is the 95% upper limit
+        of abundances that are only upper limits (`Flag.UPPER_LIMIT`), NaN for others; ``crb`` is the Cramér-Rao bound
+        without priors and misfit, inf where the data do not constrain a parameter; ``crb_with_prior`` is the Bayesian
+        bound, with misfit, for which a uniform prior counts as a Gaussian with the same standard deviation.
         """
         rows = []
         index = {name: i for i, name in enumerate(self.names)}

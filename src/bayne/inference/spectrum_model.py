@@ -1,4 +1,4 @@
-"""The likelihood of one spectrum, and its NumPyro model, for use in models of one's own."""
+"""The likelihood of one spectrum, and its NumPyro model, for use in your own models."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ FLUX, HULL = "flux", "hull"
 class Likelihood:
     """Likelihood of a spectrum as a function of the parameters of its star; a pytree.
 
-    Parameters are given by name, in the units of the labels, velocities in km/s. Their shapes broadcast, and those of
-    the answers begin with what comes of it, "..." below. An ``excess_<arm>`` is ln(1 + jitter²/s²), s the arm's median
-    photon error; where none are given, they keep their best values.
+    Parameters are given by name, in the units of the labels, velocities in km/s. Their shapes broadcast; the broadcast
+    shape, "..." below, leads the shape of every returned array. An ``excess_<arm>`` is ln(1 + jitter²/s²), with s the
+    arm's median photon error; it is optional and defaults to its best value.
 
     Parameters
     ----------
     names
         Free parameters.
     fixed
-        Labels that are held.
+        Labels that are fixed.
     model, prior
-        What a fit has of the star: see `bayne.likelihoods`.
+        The star's model and prior, as in a fit: see `bayne.likelihoods`.
     theta
-        (n,) parameters where the posterior has its maximum.
+        (n,) parameters at the posterior maximum.
     wavelength
-        (p,) vacuum Å of the pixels that are used, arm after arm, in the frame of the spectrum.
+        (p,) vacuum Å of the fitted pixels, arm after arm, in the frame of the spectrum.
     index
-        (p,) where these are among the pixels of all arms.
+        (p,) their positions among the pixels of all arms.
     """
 
     names: tuple[str, ...] = field(metadata={"static": True})
@@ -68,7 +68,7 @@ class Likelihood:
 
     @property
     def best(self) -> dict[str, jax.Array]:
-        """Parameters where the posterior has its maximum: where samplers should begin."""
+        """Parameters at the posterior maximum, where samplers should start."""
         return dict(zip(self.names, self.theta, strict=True))
 
     def log_prob(self, params: Mapping[str, Any]) -> jax.Array:
@@ -77,7 +77,7 @@ class Likelihood:
         Raises
         ------
         BayneError
-            Parameters that are missing or unknown, shapes that do not broadcast, or JAX without 64 bits.
+            Missing or unknown parameters, shapes that do not broadcast, or JAX without 64 bits.
         """
         return self._each(self.model.log_like, "(m)->()", params)
 
@@ -89,9 +89,9 @@ class Likelihood:
     def distribution(self, params: Mapping[str, Any]) -> MarginalNormal:
         """NumPyro distribution of `data` at the parameters: of batch shape (...) and event shape (p,).
 
-        It is a multivariate normal whose covariance holds photon noise, jitter, continuum and emulator error. Robust
-        widths make it change more slowly with the parameters than `predict` does, so that posteriors are as wide as the
-        misfit says.
+        It is a multivariate normal whose covariance includes photon noise, jitter, continuum and emulator error. With
+        robust widths it changes more slowly with the parameters than `predict` does, so that posteriors are as wide as
+        the misfit requires.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class Likelihood:
         return MarginalNormal(self.model.pixels, model, self._each(extra, "(m)->(a)", params), self.index)
 
     def log_hull(self, params: Mapping[str, Any]) -> jax.Array:
-        """(...) what leaving the hull of the emulator's training labels costs: 0 inside; raises as `log_prob` does."""
+        """(...) penalty for leaving the hull of the emulator's training labels: 0 inside; raises as `log_prob` does."""
         return self._each(self.prior.log_hull, "(m)->()", params)
 
     def _each(self, function: Any, signature: str, params: Mapping[str, Any]) -> Any:
@@ -116,7 +116,7 @@ class Likelihood:
     def _vector(self, params: Mapping[str, Any]) -> jax.Array:
         """(..., n) parameters in order."""
         if not jax.config.jax_enable_x64:  # type: ignore[attr-defined]
-            raise BayneError("sums over pixels need 64-bit numbers: call numpyro.enable_x64() before anything else")
+            raise BayneError("sums over pixels need 64-bit floats: call numpyro.enable_x64() first")
         check_known(params, self.names, "params")
         given = {name: value for name, value in self.best.items() if name.startswith("excess_")} | dict(params)
         missing = [name for name in self.names if name not in given]
@@ -133,31 +133,31 @@ class Likelihood:
 
 @double
 def likelihood(spectrum: Any, emulator: Emulator, *, id: str | None = None, **options: Any) -> Likelihood:
-    """The likelihood of one spectrum, for models of one's own.
+    """The likelihood of one spectrum, for your own models.
 
-    The spectrum is prepared as `fit_star` prepares it: velocity and pilot continuum are found, the pixels chosen,
-    outliers left out, and the posterior maximum found, about which errors are made to count the model's misfit.
+    The spectrum is prepared as in `fit_star`: this determines velocity and pilot continuum, chooses the pixels,
+    excludes outliers, and finds the posterior maximum, about which the errors are widened for the model's misfit.
 
     Parameters
     ----------
     spectrum, emulator, id
         See `fit_star`.
     options
-        Those of `fit_star` that say what is fitted: ``instrument``, ``resolution``, ``snr``, ``priors``, ``fixed``,
+        Those of `fit_star` that define what is fitted: ``instrument``, ``resolution``, ``snr``, ``priors``, ``fixed``,
         ``start``, ``free``, ``continuum``, ``windows``, ``emulator_error``, ``jitter``, ``robust``. ``robust=False``
-        leaves out robust widths and the wandering of the continuum, ``jitter=False`` the extra scatter and the search
-        for outliers.
+        switches off robust widths and the continuum's Gaussian process, ``jitter=False`` the extra scatter and the
+        rejection of outliers.
 
     Returns
     -------
     Likelihood
-        Of the emulator itself: a network that evaluates every wavelength by itself should be compiled for the
-        instrument first (`bayne.compile`).
+        It uses the emulator as given: first compile a network that evaluates every wavelength separately for the
+        instrument (`bayne.compile`).
 
     Raises
     ------
     BayneError
-        Arguments that are wrong, or a spectrum that cannot be fitted, with the reason.
+        Wrong arguments, or a spectrum that cannot be fitted, with the reason.
     """
     settings = bound_settings("map", options)
     check_arguments(settings, emulator)
@@ -179,15 +179,15 @@ def likelihood(spectrum: Any, emulator: Emulator, *, id: str | None = None, **op
 
 @dataclass(frozen=True, eq=False)
 class SpectrumModel:
-    """A NumPyro model; a call declares its sites.
+    """A NumPyro model; calling it declares its sites.
 
-    Sites are one per parameter, [X/H] as deterministics, ``hull`` and ``flux``. `numpyro.handlers.scope` gives them a
-    prefix, so that a model may hold several stars.
+    The sites are one per parameter, [X/H] as deterministics, ``hull`` and ``flux``. `numpyro.handlers.scope` gives them
+    a prefix, so that one model can hold several stars.
 
     Parameters
     ----------
     likelihood
-        Of the spectrum; its ``best`` is where samplers should begin.
+        Of the spectrum; start samplers at its ``best``.
     priors
         Of the parameters, by name.
     """
@@ -201,7 +201,7 @@ class SpectrumModel:
         Parameters
         ----------
         observed
-            Whether the flux is that of the spectrum; False has it predicted.
+            True conditions on the flux of the spectrum; False predicts it.
         """
         like = self.likelihood
         params = {name: numpyro.sample(name, prior) for name, prior in self.priors.items()}

@@ -14,13 +14,13 @@ from ..spectrum import FloatArray
 
 #: How far beyond the draws that taught it a surrogate's polynomials are believed: their distances from the middle, in
 #: standard deviations, scatter by about one around the root of the number of parameters.
-BEYOND = 6.0
+MAX_EXTRAPOLATION = 6.0
 
 #: Ridge of the regressions, in draws: parameters that hardly matter leave their coefficients at zero.
 RIDGE = 0.03
 
 
-class Plane(NamedTuple):
+class TangentPlane(NamedTuple):
     """Tangent plane of the model at a point, of which a spectrum μ has the coordinates c = axes (μ - model).
 
     ``model`` (a, n_pixels), ``axes`` (m, a * n_pixels).
@@ -35,8 +35,8 @@ class Plane(NamedTuple):
 
 
 @batchable()
-def plane_at(model: PixelModel, theta: jax.Array) -> Plane:
-    """Plane whose axes are whitened: axes Σ axesᵀ = 1, Σ the covariance of the pixels at `theta`.
+def tangent_plane(model: PixelModel, theta: jax.Array) -> TangentPlane:
+    """TangentPlane whose axes are whitened: axes Σ axesᵀ = 1, Σ the covariance of the pixels at `theta`.
 
     With J the Jacobian and L Lᵀ = Jᵀ Σ⁻¹ J the Fisher matrix, the axes are L⁻¹ Jᵀ Σ⁻¹: c is how far a spectrum is from
     the central one along that plane, in standard deviations of the noise. What nonlinearity does within it can be much,
@@ -49,22 +49,22 @@ def plane_at(model: PixelModel, theta: jax.Array) -> Plane:
     # derivatives that vanish, or that others make up for, keep an axis of little length
     lower = jnp.linalg.cholesky(fisher / jnp.outer(size, size) + 1e-8 * jnp.eye(size.size)) * size[:, None]
     axes = jax.scipy.linalg.solve_triangular(lower, factors.solved(derivatives).reshape(-1, size.size).T, lower=True)
-    return Plane(flux, axes)
+    return TangentPlane(flux, axes)
 
 
 class Surrogate(NamedTuple):
-    """Log likelihood -|c|²/2 + pull · c + rest, c and the rest quadratic in the parameters.
+    """Log likelihood -|c|²/2 + linear · c + rest, c and the rest quadratic in the parameters.
 
     ``middle`` and ``scale`` (n,) make the parameters' polynomials harmless; with f of those, ``along`` (f, m) gives c
-    and ``rest`` (f,) the rest; ``pull`` (m,) is where the data are. Further than `BEYOND` outside of where the
-    draws were, as ``white`` (n, n) measures it, the polynomials are not believed: there is no likelihood.
+    and ``rest`` (f,) the rest; ``linear`` (m,) is where the data are. Further than `MAX_EXTRAPOLATION` outside of where
+    the draws were, as ``white`` (n, n) measures it, the polynomials are not believed: there is no likelihood.
     """
 
     middle: jax.Array
     scale: jax.Array
     white: jax.Array
     along: jax.Array
-    pull: jax.Array
+    linear: jax.Array
     rest: jax.Array
 
     def log_like(self, x: jax.Array) -> jax.Array:
@@ -72,10 +72,10 @@ class Surrogate(NamedTuple):
         z = (x - self.middle) / self.scale
         terms = _terms(z)
         c = terms @ self.along
-        value = terms @ self.rest + self.pull @ c - 0.5 * c @ c
-        return jnp.where(self.beyond(x) < BEYOND, value, -jnp.inf)
+        value = terms @ self.rest + self.linear @ c - 0.5 * c @ c
+        return jnp.where(self.extrapolation(x) < MAX_EXTRAPOLATION, value, -jnp.inf)
 
-    def beyond(self, x: jax.Array) -> jax.Array:
+    def extrapolation(self, x: jax.Array) -> jax.Array:
         """How much further () parameters (n,) are from the middle of the draws than these usually are."""
         z = self.white @ ((x - self.middle) / self.scale)
         return jnp.sqrt(jnp.sum(z**2) + 1e-12) - np.sqrt(x.size)
@@ -102,8 +102,8 @@ def learn(x: FloatArray, c: FloatArray, like: FloatArray, weight: FloatArray) ->
     along = _regress(terms, c, weight)
     level = float(np.average(like, weights=weight))
     both = _regress(np.concatenate([terms, c], axis=1), like - level + 0.5 * np.sum(c**2, axis=1), weight)
-    rest, pull = np.split(both, [terms.shape[1]])
-    return Surrogate(*(jnp.asarray(v) for v in (middle, scale, white, along, pull, rest)))
+    rest, linear = np.split(both, [terms.shape[1]])
+    return Surrogate(*(jnp.asarray(v) for v in (middle, scale, white, along, linear, rest)))
 
 
 def _regress(terms: FloatArray, values: FloatArray, weight: FloatArray) -> FloatArray:

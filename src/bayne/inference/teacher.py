@@ -14,7 +14,7 @@ from ..batching import batchable
 from ..emulators import Emulator
 from ..likelihoods import Problem, StarModel, build
 from ..spectrum import FloatArray
-from .prepare import Ready, Settings
+from .prepare import PreparedSpectrum, Settings
 
 log = logging.getLogger("bayne")
 
@@ -44,13 +44,15 @@ def distilled_if_costly(emulator: Emulator, settings: Settings, instrument: str)
 
         def tell(done: float, text: str) -> None:
             if done == 0:  # not where it is in the cache
-                log.warning("%s is distilled for this instrument first: as long as 16,000 spectra", emulator.card.name)
+                log.warning(
+                    "%s is first distilled for this instrument: as long as 16,000 spectra take", emulator.card.name
+                )
             status.update(f"distilling: {done:.0%}, {text}")
 
         return compile(emulator, profile, tell=tell)
 
 
-def teacher_problem(problem: Problem, teacher: Emulator, ready: Ready, settings: Settings) -> Problem:
+def teacher_problem(problem: Problem, teacher: Emulator, ready: PreparedSpectrum, settings: Settings) -> Problem:
     """The same star, pixels, noise and pilot through the teacher.
 
     Parameters

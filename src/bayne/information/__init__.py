@@ -1,6 +1,6 @@
 """What a spectrum can know: Fisher matrices and Cramér-Rao bounds."""
 
-from .cramer_rao import STARS, Exposure, cramer_rao, expect
+from .cramer_rao import STARS, Exposure, cramer_rao, prepare_exposure
 from .exposure import expose
 from .fisher import cramer_rao_bounds
 from .result import Bounds
@@ -13,7 +13,7 @@ __all__ = [
     "Sweep",
     "cramer_rao_bounds",
     "cramer_rao",
-    "expect",
+    "prepare_exposure",
     "expose",
     "required_snr",
     "sweep",

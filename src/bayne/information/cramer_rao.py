@@ -27,7 +27,7 @@ from .result import Bounds
 VSINI = 5.0
 
 #: The continuum's prior is as good as none when it is this much wider.
-FLAT = 1e3
+FLAT_PRIOR_FACTOR = 1e3
 
 #: Stars to ask about by name. The Sun: Prša et al. 2016 (AJ 152, 41); the others are typical ones.
 STARS: dict[str, dict[str, float]] = {
@@ -39,18 +39,18 @@ STARS: dict[str, dict[str, float]] = {
 
 @dataclass(frozen=True)
 class Exposure:
-    """A star's exposure, ready to be asked what it can tell.
+    """An exposure of a star, ready for computing bounds.
 
     Parameters
     ----------
     emulator, spectrum
         See `cramer_rao`; the spectrum is flat.
     problem
-        Of the likelihood, without the emulator's error.
+        The likelihood problem, without the emulator's error.
     free
-        Velocities that are not known.
+        Velocities that are unknown.
     emulator_error
-        Whether that is counted.
+        Whether it is included.
     """
 
     emulator: Emulator
@@ -61,7 +61,7 @@ class Exposure:
 
     @property
     def unknown(self) -> np.ndarray:
-        """(n,) positions of the parameters that are not known, among those of the problem."""
+        """(n,) positions of the unknown parameters among those of the problem."""
         own = (*self.emulator.label_names, *self.free)
         return np.array([i for i, n in enumerate(self.problem.model.names) if n in own or n not in VELOCITIES])
 
@@ -77,7 +77,7 @@ class Exposure:
 
     @double
     def bounds(self, values: Mapping[str, float]) -> Bounds:
-        """Bounds of one star, without what each nuisance costs."""
+        """Bounds of one star, without the losses from each nuisance parameter."""
         return self._bounds(*self.at(values))
 
     def _bounds(self, problem: Problem, theta: jax.Array) -> Bounds:
@@ -95,7 +95,7 @@ class Exposure:
 
     @double
     def with_losses(self, values: Mapping[str, float]) -> Bounds:
-        """`bounds`, with the share by which each nuisance widens them: 0.12 for 12%."""
+        """`bounds`, with the fraction by which each nuisance parameter widens them: 0.12 for 12%."""
         problem, theta = self.at(values)
         whole = self._bounds(problem, theta)
         wide = np.sqrt(np.diag(whole.covariance))
@@ -163,7 +163,7 @@ def _with_spread(problem: Problem, factor: float) -> Problem:
 
 
 @double
-def expect(
+def prepare_exposure(
     emulator: Emulator,
     instrument: str | Instrument,
     snr: SNR,
@@ -178,7 +178,7 @@ def expect(
     correlation: float = 0.0,
     emulator_error: bool = True,
 ) -> Exposure:
-    """The exposure of `cramer_rao`, for questions about many stars; arguments as there."""
+    """The exposure used by `cramer_rao`, for bounds of many stars; same arguments."""
     profile = load_instrument(instrument) if isinstance(instrument, str) else instrument
     spectrum = expose(profile, snr, per=per, arms=arms, resolution=resolution, windows=windows)
     check_known(free, VELOCITIES, "free")
@@ -194,7 +194,7 @@ def expect(
     seen = [np.any(arm.good & within(arm.wavelength, emulator.windows())) for arm in spectrum.arms]
     if not any(seen):
         has = emulator.windows_in_words()
-        raise BayneError(f"{profile.name}: no pixel with light lies where the emulator has spectra, {has} Å (vacuum)")
+        raise BayneError(f"{profile.name}: no pixel with signal lies inside the emulator's windows, {has} Å (vacuum)")
     spectrum = replace(spectrum, arms=tuple(arm for arm, keep in zip(spectrum.arms, seen, strict=True) if keep))
     check_order(continuum)
     order = None if continuum is False else profile.continuum if continuum is None else int(continuum)
@@ -206,7 +206,7 @@ def expect(
     if not problem.plan.used.any():
         raise BayneError(f"{profile.name}: no pixel is far enough inside the emulator's windows for its broad kernels")
     if priors is None:
-        problem = _with_spread(problem, FLAT)
+        problem = _with_spread(problem, FLAT_PRIOR_FACTOR)
     if correlation != 0:
         problem = problem.changed(correlation=Correlation.of(problem.plan.used, correlation))
     return Exposure(emulator, spectrum, problem, tuple(free), emulator_error)
@@ -220,11 +220,11 @@ def cramer_rao(
     snr: SNR,
     **options: Any,
 ) -> Bounds | list[Bounds]:
-    """Cramér-Rao bounds on the labels of a star, from the model and the noise that `fit_star` uses.
+    """Cramér-Rao bounds on the labels of a star, with the model and noise of `fit_star`.
 
-    The joint Fisher matrix of labels, velocity, rotation, LSF scale and jitter, by automatic differentiation, with
-    continuum coefficients and the emulator's error marginalised and the covariance frozen at the labels. No unbiased
-    estimate has a smaller variance than its inverse (Rao 1945; Cramér 1946).
+    They come from the joint Fisher matrix of labels, velocity, rotation, LSF scale and jitter, by automatic
+    differentiation, with continuum coefficients and the emulator's error marginalised and the covariance frozen at the
+    labels. No unbiased estimator has a smaller variance than its inverse (Rao 1945; Cramér 1946).
 
     Parameters
     ----------
@@ -234,29 +234,29 @@ def cramer_rao(
         Profile name or `Instrument`.
     labels
         ``"sun"``, ``"k-giant"``, ``"turn-off"``, or labels by name: numbers, or arrays (m,) for m stars. Abundance
-        ratios that are left out are zero, as are ``rv`` and ``vmac``; ``vsini`` is 5 km/s.
+        ratios default to zero, as do ``rv`` and ``vmac``; ``vsini`` defaults to 5 km/s.
     snr
         Signal-to-noise ratio at the continuum: a number, one by arm name, or ``(wavelength, snr)`` with vacuum Å.
     per
-        Whether that is per native ``"pixel"`` (the default) or per ``"angstrom"``.
+        Whether `snr` is per native ``"pixel"`` (the default) or per ``"angstrom"``.
     arms
-        Names of the instrument's arms that are used; None for all.
+        Names of the instrument's arms to use; None for all.
     resolution
         R = λ/FWHM that replaces the profile's.
     windows
-        Wavelength ranges that are used, vacuum Å; None for all.
+        Wavelength ranges to use, vacuum Å; None for all.
     free
-        Which of ``rv``, ``vsini`` and ``vmac`` are unknown; others have the values of `labels`.
+        Which of ``rv``, ``vsini`` and ``vmac`` are unknown; the others have the values in `labels`.
     priors
-        By label ``(mean, sd)`` or a scalar NumPyro distribution, as in `fit_star`; None takes that on the continuum
-        away too. Bounds with priors are Bayesian ones.
+        By label ``(mean, sd)`` or a scalar NumPyro distribution, as in `fit_star`; None also removes the prior on the
+        continuum. Bounds with priors are Bayesian.
     continuum
-        Chebyshev order per arm; None for the instrument's recommendation; False for a continuum that is known.
+        Chebyshev order per arm; None for the instrument's default; False for a known continuum.
     correlation
-        Of the noise of neighbouring pixels, such as resampling leaves; pixels of an arm that are k apart have its kth
+        Noise correlation of neighbouring pixels, for example from resampling; pixels k apart in an arm have its kth
         power. The noise is then taken as known: there is no jitter.
     emulator_error
-        Count the emulator's own error where its card states one.
+        Include the emulator's own error where its card states one.
 
     Returns
     -------
@@ -269,7 +269,7 @@ def cramer_rao(
         Unknown labels, instruments or arms; labels outside the emulator's domain; S/N that is not positive; windows
         outside the emulator's; an instrument that is sharper than the emulator.
     """
-    exposure = expect(emulator, instrument, snr, **options)
+    exposure = prepare_exposure(emulator, instrument, snr, **options)
     if isinstance(labels, str):
         if labels not in STARS:
             raise BayneError(f"unknown star {labels!r}: choose from {', '.join(STARS)}, or give labels")

@@ -86,7 +86,7 @@ def _snr(snr: SNR, arm: str, wavelength: FloatArray) -> FloatArray:
             raise BayneError("snr: give wavelengths that increase and as many S/N")
         level = np.interp(wavelength, at, values, left=0.0, right=0.0)
         if not (np.all(np.isfinite(values)) and np.all(values >= 0) and np.any(values > 0)):
-            raise BayneError("snr: the table must hold numbers that are positive, or zero where nothing is seen")
+            raise BayneError("snr: the table must hold numbers that are positive, or zero where there is no signal")
         return np.asarray(level)
     if isinstance(snr, Mapping):
         if arm not in snr:

@@ -107,33 +107,33 @@ def mock(
     overwrite: bool = False,
     tell: Tell = lambda done, text: None,
 ) -> Table:
-    """Write FITS files of mock observations, and the truth beside them.
+    """Write FITS files of mock observations, and a table of the true labels.
 
-    Stars have radial velocities with a standard deviation of 30 km/s, v sin i uniform from 1 to 15 km/s, S/N uniform
-    in its logarithm, and labels as the source has them: uniform in the domain of an emulator, rows of a grid file in
-    random order, the sequence of a grid's configuration, whose synthesiser then makes the spectra.
+    Stars have radial velocities with a standard deviation of 30 km/s, v sin i uniform from 1 to 15 km/s, log-uniform
+    S/N, and labels from the source: uniform over the domain of an emulator, rows of a grid file in random order, or the
+    sequence of a grid's configuration, whose synthesiser then makes the spectra.
 
     Parameters
     ----------
     source
-        `Emulator` or what `load_emulator` takes; a grid file (``.h5``, ``.hdf5``); a configuration of `make_grid`
+        `Emulator` or anything `load_emulator` accepts; a grid file (``.h5``, ``.hdf5``); a configuration of `make_grid`
         (``.toml``).
     instrument
         Profile name or `Instrument`.
     output
-        Folder, made here: ``truth.ecsv``, then ``mock-000000.fits``, ...
+        Folder, which is created: ``truth.ecsv``, then ``mock-000000.fits``, ...
     number
-        Of stars.
+        Number of stars.
     snr
         Lowest and highest S/N per native pixel, at the continuum.
     arms
         Names of the arms; None for all.
     seed
-        Of everything.
+        Random seed.
     overwrite
         Replace the stars of an earlier call; other files in their folder stay.
     tell
-        Called with the share that is done and a line of progress.
+        Called with the fraction done and a progress message.
 
     Returns
     -------
@@ -144,7 +144,7 @@ def mock(
     ------
     BayneError, ReadError
         The source cannot be read, has fewer stars than asked for, or no wavelength of the instrument; wrong S/N; the
-        folder to overwrite has other things in it than mock stars.
+        folder to overwrite has files other than mock stars.
     FileExistsError
         The folder is there and `overwrite` is False.
     """

@@ -32,17 +32,17 @@ class Bounds:
     names
         (n,) parameters: labels, velocities, ``lsf_scale``, and one ``excess_<arm>`` per arm for the jitter.
     labels
-        Those that are the emulator's.
+        Those of the emulator.
     values
-        (n,) where the bounds hold.
+        (n,) parameter values at which the bounds hold.
     fisher
-        (n, n) Fisher matrix, without priors on these parameters; that of the continuum is in it.
+        (n, n) Fisher matrix, without priors on these parameters but with that on the continuum.
     prior
         (n, n) curvature of the priors that are not uniform.
     width, prior_std
         (n,) widths of the domain, and standard deviations of the priors.
     losses
-        By nuisance, (n,) share by which it widens each bound.
+        By nuisance parameter, (n,) fraction by which it widens each bound.
     """
 
     names: tuple[str, ...]
@@ -55,7 +55,7 @@ class Bounds:
     losses: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def __add__(self, other: Bounds) -> Bounds:
-        """Bounds of two exposures of a star together, each with velocities, LSF and jitter of its own."""
+        """Joint bounds of two exposures of a star, each with its own velocities, LSF and jitter."""
         if self.labels != other.labels or not np.allclose(self._own(self.values), other._own(other.values)):
             raise BayneError("bounds can be added for the same labels with the same values only")
         k = self._own(self.values).size
@@ -76,7 +76,7 @@ class Bounds:
 
     @property
     def std(self) -> FloatArray:
-        """(n,) bounds without priors on the parameters; inf where one exceeds width/sqrt(12): not constrained."""
+        """(n,) bounds without priors on the parameters; inf where one exceeds width/sqrt(12): unconstrained."""
         return self._both[0]
 
     @property
@@ -88,7 +88,7 @@ class Bounds:
     def bayesian(self) -> FloatArray:
         """(n, n) inverse of the information of data and priors at this star.
 
-        No prior is wider than the domain: a uniform one counts as a Gaussian of its standard deviation.
+        No prior is wider than the domain: a uniform one counts as a Gaussian with the same standard deviation.
         """
         uniform = np.maximum(12 / self.width**2 - np.diag(self.prior), 0.0)
         return np.linalg.inv(self.fisher + self.prior + np.diag(uniform))
@@ -100,9 +100,9 @@ class Bounds:
         return float(values[-1] / values[0]) if values[0] > 0 else np.inf
 
     def unconstrained(self) -> list[dict[str, float]]:
-        """Combinations of parameters, in units of their domains, that the data tell less of than the domain does.
+        """Combinations of parameters, in units of their domains, that the data constrain less than the domain.
 
-        Each is a unit vector, of which components below a tenth are left out.
+        Each is a unit vector; components below a tenth are omitted.
         """
         values, vectors = np.linalg.eigh(self.fisher * np.outer(self.width, self.width))
         found = []

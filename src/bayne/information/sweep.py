@@ -18,7 +18,7 @@ from .result import Bounds
 
 #: What is tried where nothing is said: S/N, and R as a share of the emulator's.
 SIGNAL_TO_NOISE = (10.0, 20.0, 30.0, 50.0, 70.0, 100.0, 150.0, 200.0, 300.0, 500.0)
-SHARPNESS = (0.04, 0.08, 0.16, 0.24, 0.4, 0.6, 0.8, 0.96)
+RESOLUTION_FRACTIONS = (0.04, 0.08, 0.16, 0.24, 0.4, 0.6, 0.8, 0.96)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def sweep(
         chosen = [arm for arm in profile.arms if arm.name in (options.get("arms") or [a.name for a in profile.arms])]
         values = {
             "snr": SIGNAL_TO_NOISE,
-            "resolution": tuple(float(f"{share * emulator.resolution:.2g}") for share in SHARPNESS),
+            "resolution": tuple(float(f"{share * emulator.resolution:.2g}") for share in RESOLUTION_FRACTIONS),
             "window": tuple(
                 (float(low), float(high))
                 for low, high in emulator.windows()
@@ -77,7 +77,7 @@ def sweep(
         }[over]
     if not len(values):
         raise BayneError(
-            f"sweep over {over}: nothing to go over; are these arms of the instrument, inside the windows?"
+            f"sweep over {over}: nothing to sweep; do the arms belong to the instrument and lie inside the windows?"
         )
     found = []
     for value in values:

@@ -14,13 +14,13 @@ from .marginal import Pixels
 SCALES, AMPLITUDES = np.geomspace(10.0, 100.0, 5), np.geomspace(1e-4, 0.03, 12)
 
 #: Where the search begins, of all scales and amplitudes: half a percent over some 30 Å.
-FIRST = 2 * AMPLITUDES.size + 8
+FIRST_SCALE = 2 * AMPLITUDES.size + 8
 
 #: The modes vanish at this distance from the middle of an arm, in halves of its length.
-BORDER = 1.2
+DOMAIN_PADDING = 1.2
 
 #: Frequencies up to this one, over the scale, are modes: the spectral density of a squared exponential is down by e⁻³.
-HIGHEST = 2.5
+MAX_FREQUENCY = 2.5
 
 
 def modes(spectrum: Spectrum) -> tuple[list[FloatArray], FloatArray]:
@@ -36,8 +36,8 @@ def modes(spectrum: Spectrum) -> tuple[list[FloatArray], FloatArray]:
         (n, m) modes for every arm, and (scales, amplitudes, a, m) standard deviations.
     """
     halves = np.array([0.5 * (arm.wavelength[-1] - arm.wavelength[0]) for arm in spectrum.arms])
-    borders = BORDER * halves
-    count = int(np.ceil(HIGHEST / SCALES[0] * 2 * borders.max() / np.pi))
+    borders = DOMAIN_PADDING * halves
+    count = int(np.ceil(MAX_FREQUENCY / SCALES[0] * 2 * borders.max() / np.pi))
     frequency = np.arange(1, count + 1) * np.pi / (2 * borders[:, None])
     waves = [
         np.sin((arm.wavelength[:, None] - arm.wavelength[0] - half + border) * own) / np.sqrt(border)

@@ -85,7 +85,7 @@ class Prior:
         (n,) Gaussian part; precision 0 where the prior is uniform.
     other
         Distributions that are neither, by position.
-    walls
+    halfspaces
         Half-spaces ``a @ x <= b`` of the emulator's hull: (m, n) and (m,).
     log_norm
         () what makes the density integrate to one over the box; the share of it inside the hull is left out.
@@ -96,7 +96,7 @@ class Prior:
     mean: jax.Array
     precision: jax.Array
     other: dict[int, Any]
-    walls: tuple[jax.Array, jax.Array]
+    halfspaces: tuple[jax.Array, jax.Array]
     log_norm: jax.Array
 
     def log_density(self, x: jax.Array) -> jax.Array:
@@ -108,7 +108,7 @@ class Prior:
 
     def log_hull(self, x: jax.Array) -> jax.Array:
         """What leaving the hull costs, in log density: 0 inside."""
-        a, b = self.walls
+        a, b = self.halfspaces
         return -0.5 * jnp.sum((jnp.maximum(a @ x - b, 0.0) / WALL) ** 2)
 
     def one(self, i: int) -> dist.Distribution:
@@ -122,7 +122,7 @@ class Prior:
 
     def sample(self, rng: np.random.Generator, count: int) -> tuple[FloatArray, float]:
         """Draws (count, n) inside the box and the hull, and the share of the box's mass that lies inside the hull."""
-        a, b = (np.asarray(v) for v in self.walls)
+        a, b = (np.asarray(v) for v in self.halfspaces)
         kept: list[FloatArray] = []
         tried = inside = 0
         while inside < count:
@@ -156,7 +156,7 @@ def make_prior(
     lower: FloatArray,
     upper: FloatArray,
     given: Mapping[str, Any],
-    walls: tuple[FloatArray, FloatArray],
+    halfspaces: tuple[FloatArray, FloatArray],
 ) -> tuple[Prior, FloatArray]:
     """Prior of the free parameters and the standard deviation of each.
 
@@ -168,7 +168,7 @@ def make_prior(
         (n,) domain.
     given
         For some names ``(mean, sd)`` of a Gaussian, or a scalar NumPyro distribution; both are cut to the domain.
-    walls
+    halfspaces
         Half-spaces over the free parameters.
 
     Raises
@@ -207,7 +207,7 @@ def make_prior(
     uniform = (precision == 0) & ~np.isin(np.arange(len(names)), list(other))
     log_norm[uniform] = -np.log(high - low)[uniform]
     given_box = (jnp.asarray(low), jnp.asarray(high), jnp.asarray(mean), jnp.asarray(precision))
-    hull = (jnp.asarray(walls[0]), jnp.asarray(walls[1]))
+    hull = (jnp.asarray(halfspaces[0]), jnp.asarray(halfspaces[1]))
     return Prior(*given_box, other, hull, jnp.asarray(log_norm.sum())), spread
 
 
@@ -252,5 +252,5 @@ def _box(name: str, prior: Any, low: float, high: float) -> tuple[float, float]:
     new_low = max(low, float(getattr(prior.support, "lower_bound", low)))
     new_high = min(high, float(getattr(prior.support, "upper_bound", high)))
     if not new_low < new_high:
-        raise BayneError(f"prior of {name}: its support does not meet the domain {low:g} to {high:g}")
+        raise BayneError(f"prior of {name}: its support does not overlap the domain {low:g} to {high:g}")
     return new_low, new_high

@@ -16,7 +16,7 @@ from ..forward import VELOCITY_MARGIN, Plan, plan
 from ..labels import MAX_BROADENING
 from ..spectrum import FloatArray, Spectrum
 from . import continuum
-from .continuum_process import FIRST, best_spread, modes
+from .continuum_process import FIRST_SCALE, best_spread, modes
 from .marginal import Pixels, coefficients
 from .model import PixelModel
 from .priors import Prior, make_prior, prior_range
@@ -180,7 +180,7 @@ def build(
             variance=jnp.asarray(variance),
             used=jnp.asarray(the_plan.used),
             basis=jnp.asarray(np.stack([padded_rows(b, data.shape[1]) for b in bases])),
-            spread=jnp.asarray(spreads[FIRST if process else 0]),
+            spread=jnp.asarray(spreads[FIRST_SCALE if process else 0]),
         ),
         photon=jnp.asarray(photon),
         label_index=label_index,
@@ -190,7 +190,7 @@ def build(
         bary=jnp.asarray(float(bary)),
         spreads=jnp.asarray(spreads) if process else None,
     )
-    a, b = emulator.card.walls
+    a, b = emulator.card.halfspaces
     fixed_part = np.array([0.0 if i in label_index else labels[i] for i in range(labels.size)])
     wall = np.zeros((a.shape[0], len(names)))
     wall[:, : len(label_index)] = a[:, list(label_index)]

@@ -326,7 +326,7 @@ def _check(emulator: Emulator, grid: Grid) -> None:
     if abs(resolution / card.resolution - 1) > SAME_RESOLUTION:
         raise BayneError(f"the grid has R = {resolution:g}, the emulator {card.name!r} R = {card.resolution:g}")
     rows = np.flatnonzero(grid.test)
-    a, b = card.walls
+    a, b = card.halfspaces
     width = emulator.upper - emulator.lower
     x = grid.labels[rows]
     beyond = np.concatenate([(emulator.lower - x) / width, (x - emulator.upper) / width, x @ a.T - b], axis=1).max(1)

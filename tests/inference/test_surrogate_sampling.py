@@ -7,10 +7,10 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import truncnorm
 
-from bayne.inference import population as module
+from bayne.inference import surrogate_sampling as module
 from bayne.inference.copula import Marginals
-from bayne.inference.population import Proposal, population
 from bayne.inference.surrogate import learn
+from bayne.inference.surrogate_sampling import Proposal, sample_surrogate
 from densities import uniform
 
 LOWER, UPPER = np.array([-1.0, -2.0, 0.0, -5.0]), np.array([3.0, 2.0, 1.0, 5.0])
@@ -55,7 +55,7 @@ def draws():
             zero = jnp.zeros(4)
             prior = uniform(LOWER, UPPER)
             proposal = Proposal(zero, jnp.eye(4))
-            x, _, worth = population(surrogate(), marginals, prior, proposal, count, np.random.default_rng(seed))
+            x, _, worth = sample_surrogate(surrogate(), marginals, prior, proposal, count, np.random.default_rng(seed))
         return np.asarray(x), worth
 
     return call
@@ -70,7 +70,7 @@ def assert_exact(x):
 
 
 def test_where_weights_can_be_trusted_they_are_enough(draws, monkeypatch):
-    monkeypatch.setattr(module, "_moved", None)  # not called
+    monkeypatch.setattr(module, "_hmc_moves", None)  # not called
     x, worth = draws()
     assert worth > 1000
     assert_exact(x)

@@ -22,7 +22,7 @@ from .weights import KHAT_MAX, NOTHING, resampled, smoothed, tempered
 MANY, PASSES, MOVED = 20_000, 4, 0.1
 
 #: Degrees of freedom of the Student's t that all draws come from.
-FREEDOM = 20.0
+DEGREES_OF_FREEDOM = 20.0
 
 #: Parameters that after the trajectories remember most, and how often each is moved alone: an abundance may have a peak
 #: and, a long way off, the flat tail of an upper limit. Proposals are drawn from this power of the copula's marginals,
@@ -30,8 +30,8 @@ FREEDOM = 20.0
 SLOWEST, ALONE, LEVELLED = 3, 20, 0.4
 
 #: Trajectories that move draws at a time, and the most times; their lengths in quarters of a turn (as
-#: `sample.QUARTERS`), the first step, the share of them that is to be accepted, and the most steps of one.
-TRAJECTORIES, TIMES, QUARTERS, STEP, ACCEPTED, LONGEST = 8, 6, (0.5, 1.5), 0.3, 0.8, 16
+#: `sample.TRAJECTORY_QUARTERS`), the first step, the share of them that is to be accepted, and the most steps of one.
+TRAJECTORIES, TIMES, TRAJECTORY_QUARTERS, STEP, ACCEPTED, LONGEST = 8, 6, (0.5, 1.5), 0.3, 0.8, 16
 
 #: Draws have forgotten where they started when no parameter keeps more than this share of its variance from there. Of a
 #: thousand draws that have, the worst of 40 parameters seems to keep 0.01.
@@ -46,17 +46,19 @@ class Proposal(NamedTuple):
 
     def draws(self, count: int, rng: np.random.Generator) -> jax.Array:
         """(count, n)."""
-        white = rng.standard_normal((count, self.mean.size)) * np.sqrt(FREEDOM / rng.chisquare(FREEDOM, (count, 1)))
+        white = rng.standard_normal((count, self.mean.size)) * np.sqrt(
+            DEGREES_OF_FREEDOM / rng.chisquare(DEGREES_OF_FREEDOM, (count, 1))
+        )
         return self.mean + jnp.asarray(white) @ self.spread.T
 
     def log_density(self, e: jax.Array) -> jax.Array:
         """() at coordinates (n,), up to a constant."""
         white = solve_triangular(self.spread, e - self.mean, lower=True)
         size = jnp.sum(jnp.log(jnp.diagonal(self.spread)))
-        return -0.5 * (FREEDOM + e.size) * jnp.log1p(white @ white / FREEDOM) - size
+        return -0.5 * (DEGREES_OF_FREEDOM + e.size) * jnp.log1p(white @ white / DEGREES_OF_FREEDOM) - size
 
 
-def population(
+def sample_surrogate(
     surrogate: Surrogate, marginals: Marginals, prior: Prior, proposal: Proposal, count: int, rng: np.random.Generator
 ) -> tuple[jax.Array, Proposal, float]:
     """Draws (count, n) of the parameters from a surrogate's posterior.
@@ -84,17 +86,19 @@ def population(
     step = jnp.asarray(STEP)
     for _ in range(TIMES):
         momenta, uniforms = rng.standard_normal((TRAJECTORIES, *x.shape)), rng.random((TRAJECTORIES, count))
-        quarters = jnp.asarray(rng.uniform(*QUARTERS, TRAJECTORIES))
-        x, step = _moved(surrogate, prior, x, step, quarters, jnp.asarray(momenta), jnp.asarray(uniforms))
-        slowest = np.argsort(-_kept(start, x))[:SLOWEST]
+        quarters = jnp.asarray(rng.uniform(*TRAJECTORY_QUARTERS, TRAJECTORIES))
+        x, step = _hmc_moves(surrogate, prior, x, step, quarters, jnp.asarray(momenta), jnp.asarray(uniforms))
+        slowest = np.argsort(-_squared_autocorrelation(start, x))[:SLOWEST]
         which = jnp.asarray(np.tile(slowest, ALONE))
-        x = _alone(surrogate, marginals, prior, x, which, jnp.asarray(rng.random((which.size, 2, count))))
-        if _kept(start, x).max() < MAX_CORRELATION:
+        x = _single_parameter_moves(
+            surrogate, marginals, prior, x, which, jnp.asarray(rng.random((which.size, 2, count)))
+        )
+        if _squared_autocorrelation(start, x).max() < MAX_CORRELATION:
             return x, proposal, np.inf
     return x, proposal, 0.0
 
 
-def _kept(start: jax.Array, x: jax.Array) -> FloatArray:
+def _squared_autocorrelation(start: jax.Array, x: jax.Array) -> FloatArray:
     """(n,) squared correlations of values (k, n) with those at the start; 1 where they do not vary."""
     a, b = (np.asarray(v) - np.mean(v, axis=0) for v in (start, x))
     spread = a.std(axis=0) * b.std(axis=0)
@@ -107,7 +111,7 @@ def _parameters(marginals: Marginals, e: jax.Array) -> jax.Array:
 
 
 @batchable()
-def _moved(
+def _hmc_moves(
     surrogate: Surrogate,
     prior: Prior,
     x: jax.Array,
@@ -166,7 +170,7 @@ def _moved(
 
 
 @batchable()
-def _alone(
+def _single_parameter_moves(
     surrogate: Surrogate, marginals: Marginals, prior: Prior, x: jax.Array, which: jax.Array, uniforms: jax.Array
 ) -> jax.Array:
     """Parameters (k, n) after Metropolis steps of one at a time, whose proposals are flattened marginals.

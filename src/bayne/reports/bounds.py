@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from ..information import Bounds, Sweep
 from ..labels import pretty
 from ..spectrum import FloatArray
-from .html import Row, note, number, picture, table, write
-from .style import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, RED, SKY, STYLE, png
+from .html import Row, header, note, number, picture, table, write
+from .style import BLUE, GREEN, GREY, INK, ORANGE, PALE, PURPLE, RED, SKY, STYLE
 
 COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, INK, GREY)
 
@@ -188,16 +187,16 @@ def bounds_page(
     first = next(iter(found.values()))
 
     def body() -> Iterable[str]:
-        yield f"<header>\n<h1>{escape(title)}</h1>\n</header>"
+        yield header(title, {})
         yield note(
             "No unbiased estimate from this spectrum has a smaller error than these bounds. They are joint ones: every "
             "label, the velocities, the continuum and the emulator's error are unknown at once. Dashed: 0.1 and "
             "0.3 dex; open triangles: not constrained."
         )
-        yield picture(png(bounds_figure(found)), "Bound of every abundance", "wide")
+        yield picture(bounds_figure(found), "Bound of every abundance")
         if swept is not None:
             yield f"<h2>Against {'S/N' if swept.over == 'snr' else swept.over}</h2>"
-            yield picture(png(sweep_figure(swept)), "Bounds of all abundances against what was changed", "natural")
+            yield picture(sweep_figure(swept), "Bounds of all abundances against what was changed", "natural")
         best = ["teff", "logg", *_abundances(first)[:8]]
         shown = [name for name in best if name in first.names]
         rows = [first.names.index(name) for name in shown]
@@ -207,14 +206,14 @@ def bounds_page(
             waves, shares = information
             percent = [100 * share[rows] for share in shares]
             figure = pixels_figure(waves, percent, shown, "share of the information (% per pixel)")
-            yield picture(png(figure), "Share of each pixel in the information, by label and arm", "wide")
+            yield picture(figure, "Share of each pixel in the information, by label and arm")
         if gradients is not None:
             yield "<h2>How the spectrum changes</h2>"
             yield note("Change of the normalised flux for +100 K, or +0.1 in other labels, all others as they are.")
             waves, slopes = gradients
             steps = np.array([100.0 if name == "teff" else 0.1 for name in shown])[:, None]
             figure = pixels_figure(waves, [100 * steps * slope[rows] for slope in slopes], shown, "change of flux (%)")
-            yield picture(png(figure), "Gradient of the spectrum, by label and arm", "wide")
+            yield picture(figure, "Gradient of the spectrum, by label and arm")
         yield "<h2>Numbers</h2>"
         loose = [" ".join(f"{w:+.2f} {pretty(n)}" for n, w in c.items()) for c in first.unconstrained()]
         yield note(
@@ -233,11 +232,11 @@ def _rows(bounds: Bounds) -> Iterable[Row]:
     for row in bounds.table:
         digits = 1 if row["unit"] == "K" else 3
         cells = [
-            ("left", escape(pretty(row["label"]) + (f" ({row['unit']})" if row["unit"] else ""))),
-            ("", number(row["value"], digits)),
-            ("", "none" if np.isinf(row["bound"]) else number(row["bound"], digits)),
-            ("", number(row["with_prior"], digits)),
-            ("", number(row["prior_std"], digits)),
+            ("left", pretty(row["label"]) + (f" ({row['unit']})" if row["unit"] else "")),
+            number(row["value"], digits),
+            "none" if np.isinf(row["bound"]) else number(row["bound"], digits),
+            number(row["with_prior"], digits),
+            number(row["prior_std"], digits),
         ]
         losses = (row[f"loss_{name.replace(' ', '_')}"] for name in bounds.losses)
-        yield [*cells, *(("", number(100 * loss, 1)) for loss in losses)]
+        yield [*cells, *(number(100 * loss, 1) for loss in losses)]

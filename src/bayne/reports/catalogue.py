@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from html import escape
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ..catalog.visits import MIN_PAIRS, pulls
 from ..flags import SENTENCES, Flag
@@ -15,12 +13,12 @@ from ..labels import pretty, unit
 from ..spectrum import FloatArray
 from .catalogue_figures import SHOWN, Stars, errors_figure, kiel_figure, planes_figure, visits_figure
 from .figures import decimals
-from .html import Row, breaking, note, number, picture, table, write
-from .listed import Listed, listed, words_of, write_star_pages
-from .page import emulator_name
+from .html import Cells, Html, Row, breaking, header, note, number, picture, section, table, write
+from .listed import Listed, listed, write_star_pages
+from .page import emulator_name, words_of
 from .run import Run, read_run
 from .stack import MIN_STARS, WINDOW, Window, close_figure, read_stack, stack_figure, worst_windows
-from .style import ORANGE, RED, png
+from .style import ORANGE, RED
 
 #: Fewest pulls between visits that make a histogram.
 LEAST_PULLS = 10
@@ -76,7 +74,7 @@ def write_catalogue_page(
 def _header(run: Run) -> str:
     stars, total = run.stars, len(run.stars)
     wanted = int(run.store.manifest["number"])
-    verdict, words = ("ok", "finished") if total >= wanted else ("warn", f"{_count(total)} of {_count(wanted)} done")
+    verdict = ("ok", "finished") if total >= wanted else ("warn", f"{_count(total)} of {_count(wanted)} done")
     seconds, several = stars.column("seconds"), _several(stars)
     facts = {
         "Spectra": _count(total),
@@ -91,11 +89,7 @@ def _header(run: Run) -> str:
         "Emulator": emulator_name(run.store.manifest),
         "Method": _methods(run),
     }
-    items = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items())
-    return (
-        f'<header>\n<h1>{escape(run.folder.resolve().name)}</h1><span class="verdict {verdict}">{words}</span>\n'
-        f'<dl class="facts">{items}</dl>\n</header>'
-    )
+    return header(run.folder.resolve().name, facts, verdict)
 
 
 def _count(number: int) -> str:
@@ -127,18 +121,22 @@ def _methods(run: Run) -> str:
 
 
 def _kiel(run: Run) -> str:
-    return _drawn(
+    return section(
         "Kiel diagram",
         kiel_figure(run.stars),
+        "Kiel diagram",
+        "natural",
         "Spectra that are ok, coloured by [Fe/H].",
         "No spectrum that is ok has both Teff and log g.",
     )
 
 
 def _planes(run: Run) -> str:
-    return _drawn(
+    return section(
         "Abundances",
         planes_figure(run.stars),
+        "Abundances",
+        "natural",
         "Spectra that are ok. Blue: the spectrum tells more than the prior; grey: it does not; grey triangles: 95% "
         "upper limits. The cross shows the median errors.",
         "No spectrum that is ok has an abundance [X/Fe].",
@@ -146,20 +144,15 @@ def _planes(run: Run) -> str:
 
 
 def _errors(run: Run) -> str:
-    return _drawn(
+    return section(
         "Errors against S/N",
         errors_figure(run.stars),
+        "Errors against S/N",
+        "natural",
         "Spectra that are ok. An error below the bound owes it to the prior or to the edge of the emulator's domain; "
         "one far above it, to a posterior that is not Gaussian. Lines: medians of bins with equal numbers of spectra.",
         "No spectrum that is ok has both an S/N and an error.",
     )
-
-
-def _drawn(title: str, figure: Figure | None, words: str, otherwise: str) -> str:
-    """A figure under its title, or the sentence that says why there is none."""
-    if figure is None:
-        return f"<h2>{title}</h2>\n{note(otherwise)}"
-    return f"<h2>{title}</h2>\n{note(words)}\n{picture(png(figure), title, 'natural')}"
 
 
 def _labels(run: Run) -> str:
@@ -176,7 +169,7 @@ def _labels(run: Run) -> str:
     return f"<h2>Labels</h2>\n{note(words)}\n{body}"
 
 
-def _label_row(run: Run, name: str) -> Row:
+def _label_row(run: Run, name: str) -> Cells:
     stars, found = run.stars, run.calibration[run.stars.labels.index(name)]
     std, bound = stars.column(f"{name}_std"), stars.column(f"{name}_bound")
     use = stars.ok & (std > 0)
@@ -185,13 +178,13 @@ def _label_row(run: Run, name: str) -> Row:
     if np.isfinite(found["inflation"]):
         inflation = f"{number(found['inflation'], 2)} ± {number(found['inflation_error'], 2)}"
     return [
-        ("left", escape(f"{pretty(name)} ({unit(name)})" if unit(name) else pretty(name))),
-        ("", _count(int(use.sum()))),
-        ("", number(error, decimals(error))),
-        ("", number(least, decimals(least))),
-        ("", number(ratio, 2)),
-        ("", _count(int((use & np.isfinite(stars.limit(name))).sum()))),
-        ("", _count(int(found["pairs"]))),
+        ("left", f"{pretty(name)} ({unit(name)})" if unit(name) else pretty(name)),
+        _count(int(use.sum())),
+        number(error, decimals(error)),
+        number(least, decimals(least)),
+        number(ratio, 2),
+        _count(int((use & np.isfinite(stars.limit(name))).sum())),
+        _count(int(found["pairs"])),
         ("alert" if found["inflation"] - 3 * found["inflation_error"] > 1 else "", inflation),
     ]
 
@@ -202,28 +195,27 @@ def _median(values: FloatArray) -> float:
 
 
 def _flags(run: Run) -> str:
+    rows = list(_flag_rows(run))
+    return "<h2>Flags</h2>\n" + (
+        table(["flag", "spectra", "share", "", "meaning"], rows) if rows else note("No flag is set.")
+    )
+
+
+def _flag_rows(run: Run) -> Iterator[Row]:
     counts = {bit: int(run.stars.flagged(bit).sum()) for bit in Flag}
-    most = max(counts.values(), default=0)
-    if not most:
-        return f"<h2>Flags</h2>\n{note('No flag is set.')}"
     groups = (("Bad: the numbers must not be used as they are", True, RED), ("Warnings", False, ORANGE))
-    rows: list[Row | str] = []
     for title, bad, colour in groups:
         own = sorted((bit for bit in Flag if bool(bit.bad) == bad and counts[bit]), key=lambda bit: -counts[bit])
-        rows += [title] * bool(own)
-        rows += [_flag_row(run, bit, counts[bit], most, colour) for bit in own]
-    return f"<h2>Flags</h2>\n{table(['flag', 'spectra', 'share', '', 'meaning'], rows)}"
-
-
-def _flag_row(run: Run, bit: Flag, count: int, most: int, colour: str) -> Row:
-    bar = f'<div style="height:11px;width:{max(2.0, 220 * count / most):.0f}px;background:{colour}"></div>'
-    return [
-        ("left", escape(words_of(bit))),
-        ("", _count(count)),
-        ("", f"{100 * count / len(run.stars):.1f}%"),
-        ("left", bar),
-        breaking(escape(SENTENCES[bit])),
-    ]
+        yield from [title] * bool(own)
+        for bit in own:
+            width = max(2.0, 220 * counts[bit] / max(counts.values()))
+            yield [
+                ("left", words_of(bit)),
+                _count(counts[bit]),
+                f"{100 * counts[bit] / len(run.stars):.1f}%",
+                ("left", Html(f'<div style="height:11px;width:{width:.0f}px;background:{colour}"></div>')),
+                breaking(SENTENCES[bit]),
+            ]
 
 
 def _residuals(run: Run) -> str:
@@ -241,7 +233,7 @@ def _residuals(run: Run) -> str:
         words += f"Fewer than {MIN_STARS} spectra: what is wrong for everyone cannot be told from noise."
     else:
         words += "No window has a mean residual beyond noise."
-    parts = [title, note(words), picture(png(stack_figure(stack, windows)), "Mean residual by wavelength", "wide")]
+    parts = [title, note(words), picture(stack_figure(stack, windows), "Mean residual by wavelength")]
     if windows:
         words = (
             f"Windows of {WINDOW:.0f} km/s in which the mean residual exceeds the noise. Size: root mean square of the "
@@ -250,17 +242,17 @@ def _residuals(run: Run) -> str:
         )
         parts += ["<h3>Wavelengths that are wrong for everyone</h3>", note(words)]
         parts += [table(_WINDOWS, _window_rows(windows))]
-        parts += [picture(png(close_figure(stack, windows)), "Close-ups of the worst windows", "natural")]
+        parts += [picture(close_figure(stack, windows), "Close-ups of the worst windows", "natural")]
     return "\n".join(parts)
 
 
 _WINDOWS = ("", "from (Å)", "to (Å)", "size (%)", "largest (%)", "scatter (%)", "spectra", "lines there (vacuum Å)")
 
 
-def _window_rows(windows: Sequence[Window]) -> Iterator[Row]:
+def _window_rows(windows: Sequence[Window]) -> Iterator[Cells]:
     for rank, w in enumerate(windows, 1):
         numbers = [number(w.low, 2), number(w.high, 2), *(number(100 * x, 2) for x in (w.size, w.mean, w.scatter))]
-        yield [("left", str(rank)), *(("", text) for text in numbers), ("", _count(w.stars)), breaking(escape(w.lines))]
+        yield [("left", rank), *numbers, _count(w.stars), breaking(w.lines)]
 
 
 def _visits(run: Run) -> str:
@@ -275,5 +267,4 @@ def _visits(run: Run) -> str:
         "too large, or where visits share a prior or an error of the model; wider where errors are too small. The "
         f"last bins hold all beyond ±{SHOWN:g}. Numbers are in the table of labels."
     )
-    image = picture(png(visits_figure(shown)), "Pulls between visits", "natural")
-    return f"<h2>Repeat visits</h2>\n{note(words)}\n{image}"
+    return section("Repeat visits", visits_figure(shown), "Pulls between visits", "natural", words)

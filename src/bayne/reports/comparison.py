@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,8 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from ..labels import pretty
-from .html import Row, note, number, picture, table, write
-from .style import BLUE, GREEN, GREY, ORANGE, PALE, PURPLE, RED, SKY, STYLE, png
+from .html import Row, header, note, number, picture, table, write
+from .style import BLUE, GREEN, GREY, ORANGE, PALE, PURPLE, RED, SKY, STYLE
 
 if TYPE_CHECKING:
     from ..inference.compare import Comparison
@@ -97,15 +96,14 @@ def comparison_figure(comparison: Comparison) -> Figure:
 
 def _header(comparison: Comparison) -> str:
     rows = (
-        [("left", escape(str(row["emulator"])))]
-        + [("", str(row[name])) for name in ("stars", "ok")]
-        + [("", number(row["chi2"], 2)), ("", number(row["seconds"], 1)), ("", number(row["rms_pull"], 2))]
+        [("left", row["emulator"]), row["stars"], row["ok"]]
+        + [number(row[name], digits) for name, digits in (("chi2", 2), ("seconds", 1), ("rms_pull", 2))]
         for row in comparison.summary
     )
     head = ["", "stars", "ok", "chi²", "s per star", "rms pull"]
     return "\n".join(
         (
-            f"<header>\n<h1>{escape(', '.join(comparison.answers))}</h1>\n</header>",
+            header(", ".join(comparison.answers), {}),
             note(
                 f"{len(comparison.ids)} stars, method {comparison.method}. chi²: median over the stars, per degree of "
                 "freedom, with the errors of the photons. Rms pull: root mean square of (value − truth) / its standard "
@@ -126,7 +124,7 @@ def _differences(comparison: Comparison) -> str:
                 "value minus truth, in its own. "
                 f"Beyond {SHOWN:g} sigma dots lie on the edge."
             ),
-            picture(png(comparison_figure(comparison)), "Differences of all stars by label, in sigma", "wide"),
+            picture(comparison_figure(comparison), "Differences of all stars by label, in sigma"),
             "<h2>Numbers</h2>",
             note(
                 "Difference: median of value minus the reference's; scatter: 1.4826 times the median absolute "
@@ -141,7 +139,7 @@ def _differences(comparison: Comparison) -> str:
     )
 
 
-def _rows(comparison: Comparison) -> Iterable[Row | str]:
+def _rows(comparison: Comparison) -> Iterable[Row]:
     found, known = comparison.table, np.isfinite(comparison.truth).any()
     for label in comparison.labels:
         own = found[found["label"] == label]
@@ -150,5 +148,5 @@ def _rows(comparison: Comparison) -> Iterable[Row | str]:
         for row in own if known else own[own["emulator"] != comparison.reference]:
             columns = (("difference", digits), ("scatter", digits), ("rms_sigma", 2), ("std_ratio", 2))
             truth = (("bias", digits), ("truth_scatter", digits), ("rms_pull", 2))
-            cells = [("", number(row[name], places)) for name, places in (*columns, *truth)]
-            yield [("left", escape(str(row["emulator"]))), ("", str(row["n"])), *cells]
+            cells = [number(row[name], places) for name, places in (*columns, *truth)]
+            yield [("left", row["emulator"]), row["n"], *cells]

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from ..labels import pretty
 from ..training.attention import PASS
 from .answers import GOOD, correlation_figure, derivative_figure, matrix_figure, profile_figure
-from .html import Row, note, number, picture, table, write
+from .html import Row, header, note, number, picture, table, write
 from .residuals import calibration_figure, labels_figure, star_figure, stars_figure, wavelength_figure
-from .style import png
 
 if TYPE_CHECKING:
     from ..training.derivatives import StarDerivatives
@@ -64,8 +63,7 @@ def _header(evaluation: Evaluation) -> str:
         "Test spectra": f"{errors.stars}, {evaluation.wavelength.size} pixels each",
         "Grid": evaluation.grid_hash,
     }
-    items = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items())
-    return f'<header>\n<h1>{escape(evaluation.card.name)}</h1>\n<dl class="facts">{items}</dl>\n</header>'
+    return header(evaluation.card.name, facts)
 
 
 def _residuals(evaluation: Evaluation) -> str:
@@ -81,28 +79,28 @@ def _residuals(evaluation: Evaluation) -> str:
             ),
             table(["", "stars", *_ERRORS], groups_of(groups)),
             "<h2>Where the errors are</h2>",
-            picture(png(labels_figure(evaluation)), "Error of every star against its labels", "wide"),
-            picture(png(stars_figure(evaluation)), "Absolute residuals of all stars", "wide"),
-            picture(png(wavelength_figure(evaluation)), "Mean absolute residual of every pixel", "wide"),
+            picture(labels_figure(evaluation), "Error of every star against its labels"),
+            picture(stars_figure(evaluation), "Absolute residuals of all stars"),
+            picture(wavelength_figure(evaluation), "Mean absolute residual of every pixel"),
             f"<h3>Worst spectrum: {worst}</h3>",
             note(_told(evaluation, evaluation.worst)),
-            picture(png(star_figure(evaluation, evaluation.worst)), "The worst spectrum where it is worst", "wide"),
+            picture(star_figure(evaluation, evaluation.worst), "The worst spectrum where it is worst"),
             f"<details><summary>Median spectrum: {median}</summary>",
             note(_told(evaluation, evaluation.median)),
-            picture(png(star_figure(evaluation, evaluation.median)), "The median spectrum where it is worst", "wide"),
+            picture(star_figure(evaluation, evaluation.median), "The median spectrum where it is worst"),
             "</details>",
         )
     )
 
 
-def groups_of(groups: dict[str, dict[str, Errors]]) -> Iterable[Row | str]:
+def groups_of(groups: dict[str, dict[str, Errors]]) -> Iterable[Row]:
     """Titles and rows of the table of errors."""
     for title, group in groups.items():
         if title and group:
             yield title
         for name, e in group.items():
             shown = (e.mae, e.median_star_mae, e.worst_star_mae, e.rmse, e.p999, e.worst_pixel)
-            yield [("left", escape(name)), ("", str(e.stars)), *(("", f"{value:.5f}") for value in shown)]
+            yield [("left", name), e.stars, *(f"{value:.5f}" for value in shown)]
 
 
 def _told(evaluation: Evaluation, star: int) -> str:
@@ -126,12 +124,12 @@ def _derivatives(evaluation: Evaluation) -> str:
             "Significance: how many sigma a change of 0.3 dex, 0.3 km/s or 100 K makes at S/N 100 per pixel with all "
             "other labels known; below 3 the label has no measurable line in the star, and its circle is hollow."
         ),
-        picture(png(correlation_figure(evaluation)), "Correlation with the physical derivative", "natural"),
+        picture(correlation_figure(evaluation), "Correlation with the physical derivative", "natural"),
     ]
     for star in evaluation.derivatives:
         parts += [
             f"<h3>{escape(star.name)}: MAE of the spectrum itself {star.base_mae:.5f}</h3>",
-            picture(png(derivative_figure(evaluation, star)), f"Derivatives of {star.name}", "wide"),
+            picture(derivative_figure(evaluation, star), f"Derivatives of {star.name}"),
             f"<details><summary>Numbers for {escape(star.name)}</summary>",
             table(
                 ["label", "correlation", "cosine", "slope", "RMS error", "significance"],
@@ -145,14 +143,9 @@ def _derivatives(evaluation: Evaluation) -> str:
 def _derivative_rows(evaluation: Evaluation, star: StarDerivatives) -> Iterable[Row]:
     for i, name in enumerate(evaluation.card.labels):
         short = star.measurable[i] and not star.correlation[i] > GOOD
-        yield [
-            ("left", escape(pretty(name))),
-            ("alert" if short else "", number(star.correlation[i], 4)),
-            ("", number(star.cosine[i], 4)),
-            ("", number(star.slope[i], 3)),
-            ("", number(star.relative_rms[i], 3)),
-            ("", number(star.significance[i], 1)),
-        ]
+        measures = ((star.cosine, 4), (star.slope, 3), (star.relative_rms, 3), (star.significance, 1))
+        correlation = ("alert" if short else "", number(star.correlation[i], 4))
+        yield [("left", pretty(name)), correlation, *(number(values[i], digits) for values, digits in measures)]
 
 
 def _error_model(evaluation: Evaluation) -> str:
@@ -169,7 +162,7 @@ def _error_model(evaluation: Evaluation) -> str:
                 f"predicted sigma: {inside} (a Gaussian has 68.3%, 95.4%, 99.7%). Residuals in units of the predicted "
                 f"sigma at the probabilities of −2, −1, 0, 1 and 2 sigma: {quantiles}."
             ),
-            picture(png(calibration_figure(found, chi)), "Predicted against actual error", "natural"),
+            picture(calibration_figure(found, chi), "Predicted against actual error", "natural"),
         )
     )
 
@@ -186,11 +179,11 @@ def _lines(evaluation: Evaluation) -> str:
             "Attention: weight of an element's token, mean over layers and heads. Each panel is around that line of "
             "the element at which the flux answers most to it; full marks: its own lines, dotted: lines of others."
         ),
-        picture(png(profile_figure(evaluation)), "Gradient and attention around named lines", "wide"),
+        picture(profile_figure(evaluation), "Gradient and attention around named lines"),
     ]
     for line_map in evaluation.maps:
         parts.append(f"<h3>{_TITLES[line_map.kind]}</h3>")
-        parts.append(picture(png(matrix_figure(evaluation, line_map)), f"{line_map.kind} at named lines", "natural"))
+        parts.append(picture(matrix_figure(evaluation, line_map), f"{line_map.kind} at named lines", "natural"))
     parts += [
         "<h3>Permutation test</h3>",
         note(
@@ -207,13 +200,6 @@ def _lines(evaluation: Evaluation) -> str:
 
 def _test_rows(evaluation: Evaluation) -> Iterable[Row]:
     for test in evaluation.line_tests:
-        yield [
-            ("left", escape(test.element)),
-            ("left", test.kind),
-            ("", str(test.lines)),
-            ("", str(test.cells)),
-            ("", number(test.share, 2)),
-            ("", number(test.expected, 3)),
-            ("" if test.passed else "alert", number(test.p, 4)),
-            ("", number(test.control, 4)),
-        ]
+        shares = (number(test.share, 2), number(test.expected, 3))
+        p = ("" if test.passed else "alert", number(test.p, 4))
+        yield [("left", test.element), ("left", test.kind), test.lines, test.cells, *shares, p, number(test.control, 4)]

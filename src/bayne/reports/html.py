@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from ..files import replacing
+from .style import png
 
-#: Cells of a table: class and HTML of each.
-Row = Sequence[tuple[str, str]]
+#: Cells of a table, some with their class. Between rows, a plain string is the title of a group.
+Cells = Sequence[object]
+Row = Cells | str
+
+
+class Html(str):
+    """A text that is not escaped any more."""
 
 
 def write(path: str | Path, title: str, body: Iterable[str], overwrite: bool) -> Path:
@@ -48,9 +55,26 @@ def number(value: float, digits: int) -> str:
     return text.removeprefix("-") if not text.strip("-0.") else text.replace("-", "−")
 
 
-def picture(address: str, alt: str, kind: str) -> str:
+def header(title: str, facts: Mapping[str, str], verdict: tuple[str, str] | None = None) -> str:
+    """Title, verdict (class and words) and facts."""
+    judged = f'<span class="verdict {verdict[0]}">{verdict[1]}</span>' if verdict else ""
+    items = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items())
+    told = f'<dl class="facts">{items}</dl>\n' if facts else ""
+    return f"<header>\n<h1>{escape(title)}</h1>{judged}\n{told}</header>"
+
+
+def picture(figure: Figure, alt: str, kind: str = "wide", dpi: int = 120) -> str:
     """An image; `kind` is ``"wide"`` or ``"natural"``."""
-    return f'<figure class="{kind}"><img alt="{escape(alt)}" src="{address}"></figure>'
+    return f'<figure class="{kind}"><img alt="{escape(alt)}" src="{png(figure, dpi)}"></figure>'
+
+
+def section(
+    title: str, figure: Figure | None, alt: str, kind: str, words: str = "", otherwise: str = "", dpi: int = 120
+) -> str:
+    """A figure under its title with a note, or the sentence that says why there is none."""
+    if figure is None:
+        return f"<h2>{title}</h2>\n{note(otherwise)}" if otherwise else ""
+    return f"<h2>{title}</h2>\n{note(words) if words else ''}{picture(figure, alt, kind, dpi)}"
 
 
 def folded(title: str, rows: Iterable[tuple[str, str]]) -> str:
@@ -61,9 +85,14 @@ def folded(title: str, rows: Iterable[tuple[str, str]]) -> str:
     return f'<details><summary>{title}</summary>\n<div class="scroll"><table>{body}</table></div></details>\n'
 
 
-def breaking(html: str) -> tuple[str, str]:
+def breaking(text: str) -> tuple[str, Html]:
     """A cell whose text may be broken into lines."""
-    return "left", f'<div style="white-space:normal">{html}</div>'
+    return "left", Html(f'<div style="white-space:normal">{_escaped(text)}</div>')
+
+
+def tip(text: str, more: str) -> Html:
+    """A text that tells more under the pointer."""
+    return Html(f'<abbr title="{escape(more)}">{escape(text)}</abbr>')
 
 
 def note(text: str) -> str:
@@ -71,14 +100,20 @@ def note(text: str) -> str:
     return f'<p class="note">{escape(text)}</p>'
 
 
-def table(head: Sequence[str], rows: Iterable[Row | str]) -> str:
-    """Rows of cells (class, HTML); a plain string is the title of a group."""
-    body, sides = [], [""] * len(head)
+def table(head: Iterable[str], rows: Iterable[Row], tips: Mapping[str, str] | None = None) -> str:
+    """Rows of cells under titles, some of which tell more; those above a cell of class ``"left"`` stand left."""
+    head, body, sides = list(head), "", [""] * len(list(head))
     for row in rows:
         if isinstance(row, str):
-            body.append(f'<tr class="group"><td colspan="{len(head)}">{escape(row)}</td></tr>')
+            body += f'<tr class="group"><td colspan="{len(head)}">{escape(row)}</td></tr>'
         else:
-            sides = ["left" if kind == "left" else "" for kind, _ in row]
-            body.append("<tr>" + "".join(f'<td class="{kind}">{text}</td>' for kind, text in row) + "</tr>")
-    names = "".join(f'<th class="{side}">{escape(name)}</th>' for side, name in zip(sides, head, strict=True))
-    return f'<div class="scroll"><table><thead><tr>{names}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+            cells = [cell if isinstance(cell, tuple) else ("", cell) for cell in row]
+            sides = ["left" if kind == "left" else "" for kind, _ in cells]
+            body += "<tr>" + "".join(f'<td class="{kind}">{_escaped(text)}</td>' for kind, text in cells) + "</tr>"
+    names = [tip(name, tips[name]) if tips and tips[name] else escape(name) for name in head]
+    titles = "".join(f'<th class="{side}">{name}</th>' for side, name in zip(sides, names, strict=True))
+    return f'<div class="scroll"><table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _escaped(text: object) -> str:
+    return text if isinstance(text, Html) else escape(str(text))

@@ -15,8 +15,8 @@ import numpy as np
 from ..catalog.store import file_name
 from ..errors import BayneError
 from ..flags import SENTENCES, Flag
-from .html import Row, breaking, note, number, table
-from .page import report
+from .html import Html, Row, breaking, note, number, table, tip
+from .page import report, words_of
 from .run import Run
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def _outdated(run: Run, name: str) -> bool:
 
 def listed(run: Run, found: Listed) -> str:
     """Tables of the worst, of random and of failed spectra."""
-    worst: list[Row | str] = []
+    worst: list[Row] = []
     for title, own in (("Ok", found.worst), ("Flagged bad", found.doubtful)):
         worst += [title, *_star_rows(run, own)] if own else []
     first = f"The first {LISTED} of {len(found.failed):,}." if len(found.failed) > LISTED else None
@@ -106,13 +106,12 @@ def _star_rows(run: Run, rows: Iterable[int]) -> Iterable[Row]:
     stars = run.stars
     for i in rows:
         bits = sorted((bit for bit in Flag if int(stars.flags[i]) & int(bit)), key=lambda bit: not bit.bad)
-        words = ", ".join(f'<abbr title="{escape(SENTENCES[bit])}">{escape(words_of(bit))}</abbr>' for bit in bits)
         yield [
             ("left", _linked(run, i)),
-            *(("", number(stars.column(name)[i], places)) for name, places in (("teff", 0), ("logg", 2), ("fe_h", 2))),
-            ("", number(stars.snr[i], 0)),
-            ("", number(stars.column("chi2_reduced")[i], 2)),
-            breaking(words),
+            *(number(stars.column(name)[i], places) for name, places in (("teff", 0), ("logg", 2), ("fe_h", 2))),
+            number(stars.snr[i], 0),
+            number(stars.column("chi2_reduced")[i], 2),
+            breaking(Html(", ".join(tip(words_of(bit), SENTENCES[bit]) for bit in bits))),
         ]
 
 
@@ -120,12 +119,7 @@ def _file_rows(run: Run, rows: Iterable[int]) -> Iterable[Row]:
     for i in rows:
         name = _name(run, i)
         file, reason = run.store.catalogue[run.store.place(name)].name, run.store.message(name)
-        yield [("left", _linked(run, i)), breaking(escape(file)), breaking(escape(reason))]
-
-
-def words_of(bit: Flag) -> str:
-    """A flag in words."""
-    return (bit.name or "").lower().replace("_", " ")
+        yield [("left", _linked(run, i)), breaking(file), breaking(reason)]
 
 
 def _name(run: Run, i: int) -> str:
@@ -141,5 +135,5 @@ def _linked(run: Run, i: int) -> str:
     name = _name(run, i)
     page = _page(run, name)
     if not page.is_file():
-        return escape(name)
-    return f'<a href="{quote(Path(os.path.relpath(page, run.here)).as_posix())}">{escape(name)}</a>'
+        return name
+    return Html(f'<a href="{quote(Path(os.path.relpath(page, run.here)).as_posix())}">{escape(name)}</a>')

@@ -13,7 +13,7 @@ import numpy as np
 from ..flags import SENTENCES, Flag
 from ..labels import over_hydrogen, pretty
 from .figures import bounds_figure, ccf_figure, corner_figure, decimals, influence_figure, trace_figure
-from .html import folded, number, picture, write
+from .html import Cells, Html, folded, header, note, number, picture, section, table, tip, write
 from .spectra import overview_figure, plan_rows, spectrum_figures
 from .style import png
 
@@ -65,23 +65,17 @@ def report(result: FitResult, path: str | Path, overwrite: bool = False) -> Path
 
 
 def _parts(result: FitResult) -> Iterator[str]:
-    table = result.table
+    rows = result.table
     yield _header(result)
     yield _flags(result)
     yield _pictures(result)
-    yield _labels(result, table)
+    yield _labels(result, rows)
     yield _spectrum(result)
-    yield _posterior(result, table)
+    yield _posterior(result, rows)
     yield _details(result)
 
 
 def _header(result: FitResult) -> str:
-    if result.flags.bad:
-        verdict, words = "bad", "BAD: do not use the numbers as they are"
-    elif result.flags:
-        verdict, words = "warn", "OK with warnings"
-    else:
-        verdict, words = "ok", "OK"
     facts = {
         "Method": _METHODS.get(result.method, result.method),
         "Emulator": emulator_name(result.provenance),
@@ -90,11 +84,9 @@ def _header(result: FitResult) -> str:
         "Star's velocity in the file": _with("km/s", velocity_of(result), 2),
         "Arms": _arms(result),
     }
-    items = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in facts.items())
-    return (
-        f'<header>\n<h1>{escape(result.id)}</h1><span class="verdict {verdict}">{words}</span>\n'
-        f'<dl class="facts">{items}</dl>\n</header>'
-    )
+    if result.flags.bad:
+        return header(result.id, facts, ("bad", "BAD: do not use the numbers as they are"))
+    return header(result.id, facts, ("warn", "OK with warnings") if result.flags else ("ok", "OK"))
 
 
 def emulator_name(provenance: Mapping[str, Any]) -> str:
@@ -148,10 +140,8 @@ def _with(unit: str, value: float, digits: int) -> str:
 
 
 def _flags(result: FitResult) -> str:
-    order = [bit for bit in Flag if bit in result.flags]
-    rows = [("bad", SENTENCES[bit]) for bit in order if bit.bad] + [
-        ("warn", SENTENCES[bit]) for bit in order if not bit.bad
-    ]
+    order = sorted((bit for bit in Flag if bit in result.flags), key=lambda bit: not bit.bad)
+    rows = [("bad" if bit.bad else "warn", SENTENCES[bit]) for bit in order]
     told = {text for _, text in rows}
     rows += [("plain", text) for text in result.messages if text not in told]
     if not rows:
@@ -160,82 +150,70 @@ def _flags(result: FitResult) -> str:
     return f'<h2>What to know about this fit</h2>\n<ul class="flags">\n{items}\n</ul>'
 
 
-_COLUMNS = (
-    ("left", "label", ""),
-    ("", "median", "posterior median; to the 16th and 84th percentiles"),
-    ("left", "unit", ""),
-    ("", "std", "posterior standard deviation: the error to be believed"),
-    ("", "photons", "what the noise of the photons alone would make of it"),
-    ("", "R-hat", "rank-normalised split R-hat"),
-    ("", "ESS bulk", "effective sample size of the bulk"),
-    ("", "ESS tail", "effective sample size of the tails"),
-    ("", "bound", "Cramér-Rao bound: the least error that these pixels allow, without priors on labels"),
-    ("", "std / bound", ""),
-    ("", "with priors", "the bound with what the priors tell; a uniform prior counts as a Gaussian of its spread"),
-    ("", "prior sd", "standard deviation of the prior"),
-    ("left", "notes", ""),
-)
+#: Columns of the tables of labels, and what they are.
+_COLUMNS = {
+    "label": "",
+    "median": "posterior median; to the 16th and 84th percentiles",
+    "unit": "",
+    "std": "posterior standard deviation: the error to be believed",
+    "photons": "what the noise of the photons alone would make of it",
+    "R-hat": "rank-normalised split R-hat",
+    "ESS bulk": "effective sample size of the bulk",
+    "ESS tail": "effective sample size of the tails",
+    "bound": "Cramér-Rao bound: the least error that these pixels allow, without priors on labels",
+    "std / bound": "",
+    "with priors": "the bound with what the priors tell; a uniform prior counts as a Gaussian of its spread",
+    "prior sd": "standard deviation of the prior",
+    "notes": "",
+}
 
 
-def _labels(result: FitResult, table: Table) -> str:
+def _labels(result: FitResult, rows: Table) -> str:
     derived = set(over_hydrogen(result.label_names)) - set(result.names)
     overs = {over for over, _ in over_hydrogen(result.label_names).values()}
     nuisances = [name for name in result.names if name not in result.label_names]
-    groups: dict[str, list[Row]] = {"Stellar parameters and velocities": [], "Abundances": [], "Derived [X/H]": []}
-    groups["Nuisance parameters"] = []
-    for row in table:
+    titles = ("Stellar parameters and velocities", "Abundances", "Derived [X/H]", "Nuisance parameters")
+    groups: dict[str, list[Cells]] = {title: [] for title in titles}
+    for row in rows:
         name = str(row["label"])
-        if name in nuisances:
-            groups["Nuisance parameters"].append(row)
-        elif name in derived:
-            groups["Derived [X/H]"].append(row)
-        else:
-            groups["Abundances" if name in overs else "Stellar parameters and velocities"].append(row)
+        place = 3 if name in nuisances else 2 if name in derived else 1 if name in overs else 0
+        groups[titles[place]].append(_row(row, name in result.fixed))
     if result.method == "map":
-        note = "Errors are those of the Cramér-Rao bound with the priors; there are no posterior draws."
+        words = "Errors are those of the Cramér-Rao bound with the priors; there are no posterior draws."
     else:
-        note = (
+        words = (
             "Median with the distances to the 16th and 84th percentiles, or the 95% upper limit; "
             "the standard deviation beside the bound."
         )
-    html = f'<h2>Labels</h2>\n<p class="note">{note}</p>\n'
-    for title, rows in groups.items():
-        if rows:
+    html = f"<h2>Labels</h2>\n{note(words)}\n"
+    for title, own in groups.items():
+        if own:
             state = "" if title.startswith(("Derived", "Nuisance")) else " open"
-            html += f"<details{state}><summary>{title} ({len(rows)})</summary>\n{_table(rows, result)}</details>\n"
+            shown = table(_COLUMNS, own, _COLUMNS)
+            html += f"<details{state}><summary>{title} ({len(own)})</summary>\n{shown}</details>\n"
     return html
 
 
-def _table(rows: list[Row], result: FitResult) -> str:
-    head = "".join(
-        f'<th class="{side}">' + (f'<abbr title="{escape(tip)}">{name}</abbr>' if tip else name) + "</th>"
-        for side, name, tip in _COLUMNS
-    )
-    body = (_row(row, str(row["label"]) in result.fixed) for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
-
-
-def _row(row: Row, fixed: bool) -> str:
+def _row(row: Row, fixed: bool) -> Cells:
     n = decimals(float(row["std"]))
     flag = Flag(int(row["flag"]))
     rhat, least = float(row["rhat"]), min(float(row["ess_bulk"]), float(row["ess_tail"]))
-    notes = [f'<abbr title="{escape(SENTENCES[bit])}">{_words(bit)}</abbr>' for bit in Flag if bit in flag]
-    cells = [
-        ("left", f"{escape(pretty(str(row['label'])))}"),
+    notes = Html(", ".join(tip(words_of(bit), SENTENCES[bit]) for bit in Flag if bit in flag))
+    return [
+        ("left", pretty(str(row["label"]))),
         ("value", _value(row, n, fixed)),
-        ("left", escape(str(row["unit"]))),
-        ("", "" if fixed else number(row["std"], n)),
-        ("", "" if fixed else number(row["std_photon"], n)),
+        ("left", row["unit"]),
+        "" if fixed else number(row["std"], n),
+        "" if fixed else number(row["std_photon"], n),
         ("alert" if rhat > MAX_RHAT else "", number(rhat, 3)),
         ("alert" if least < MIN_ESS else "", number(row["ess_bulk"], 0)),
         ("alert" if least < MIN_ESS else "", number(row["ess_tail"], 0)),
-        ("", "none" if np.isinf(row["crb"]) else number(row["crb"], n)),
-        ("", number(row["std_over_crb"], 2) if np.isfinite(row["std_over_crb"]) else ""),
-        ("", "" if fixed else number(row["crb_with_prior"], n)),
-        ("", number(row["prior_std"], decimals(float(row["prior_std"])))),
-        ("left", "fixed" if fixed else ", ".join(notes)),
+        "none" if np.isinf(row["crb"]) else number(row["crb"], n),
+        number(row["std_over_crb"], 2) if np.isfinite(row["std_over_crb"]) else "",
+        "" if fixed else number(row["crb_with_prior"], n),
+        number(row["prior_std"], decimals(float(row["prior_std"]))),
+        ("left", "fixed" if fixed else notes),
     ]
-    return "<tr>" + "".join(f'<td class="{kind}">{text}</td>' for kind, text in cells) + "</tr>"
 
 
 def _value(row: Row, n: int, fixed: bool) -> str:
@@ -245,37 +223,35 @@ def _value(row: Row, n: int, fixed: bool) -> str:
         return "–"
     if np.isfinite(row["upper_95"]):
         limit = number(row["upper_95"], n)
-        return f'<abbr title="95% upper limit: less of it would fit as well">&lt; {limit}</abbr>'
+        return tip(f"< {limit}", "95% upper limit: less of it would fit as well")
     up, down = float(row["q84"] - row["median"]), float(row["median"] - row["q16"])
-    return f'{number(row["median"], n)}<span class="pm">+{up:.{n}f}<br>−{down:.{n}f}</span>'
+    return Html(f'{number(row["median"], n)}<span class="pm">+{up:.{n}f}<br>−{down:.{n}f}</span>')
 
 
-def _words(bit: Flag) -> str:
+def words_of(bit: Flag) -> str:
+    """A flag in words."""
     return (bit.name or "").lower().replace("_", " ")
 
 
 def _pictures(result: FitResult) -> str:
     """The whole spectrum and the main labels at a glance."""
-    parts = [picture(png(overview_figure(result.arms)), "The whole spectrum with model and continuum", "wide")]
-    corner = corner_figure(result)
-    if corner is not None:
-        parts.append("<h2>Posterior of the main labels</h2>")
-        parts.append(picture(png(corner, dpi=100), "Corner plot of the main labels", "natural"))
-    return "\n".join(parts)
+    whole = picture(overview_figure(result.arms), "The whole spectrum with model and continuum")
+    alt = "Corner plot of the main labels"
+    return whole + section("Posterior of the main labels", corner_figure(result), alt, "natural", dpi=100)
 
 
 def _spectrum(result: FitResult) -> str:
     velocity = velocity_of(result)
     plan = plan_rows(result.arms)
-    note = (
+    words = (
         "Black: observed; orange: model with its continuum, both divided by the continuum. Grey: pixels that were not "
         "used. Residuals in units of photon error, jitter and emulator error together; triangles lie beyond the panel. "
     )
     if np.isfinite(velocity):
-        note += f"Line marks are at the star's velocity, {velocity:.1f} km/s in the frame of the file."
+        words += f"Line marks are at the star's velocity, {velocity:.1f} km/s in the frame of the file."
     else:
-        note += "The velocity is unknown: line marks are at rest."
-    parts = ["<h2>Spectrum</h2>", f'<p class="note">{escape(" ".join((note, *plan.left_out)))}</p>']
+        words += "The velocity is unknown: line marks are at rest."
+    parts = ["<h2>Spectrum</h2>", note(" ".join((words, *plan.left_out)))]
     for arm, figures in spectrum_figures(result.arms, velocity if np.isfinite(velocity) else 0.0, plan):
         parts.append(f"<h3>{escape(_arm_title(arm.name, arm.wavelength))}</h3>")
         alt = f"Spectrum, model and residuals of arm {arm.name}"
@@ -288,30 +264,30 @@ def _arm_title(name: str, wavelength: np.ndarray) -> str:
     return f"{name}, {wavelength[0]:.0f} to {wavelength[-1]:.0f} Å"
 
 
-def _posterior(result: FitResult, table: Table) -> str:
-    sampled = [i for i, name in enumerate(table["label"]) if name in result.names and name in result.label_names]
-    bounds, ccf = bounds_figure(table[sampled]), ccf_figure(result, velocity_of(result))
-    parts = []
-    if bounds is not None:
-        parts.append("<h2>Errors against bounds</h2>")
-        parts.append(picture(png(bounds), "Posterior error, Cramér-Rao bound and prior of every label", "natural"))
-    influence = influence_figure(result)
-    if influence is not None:
-        parts.append("<h2>Which wavelengths decide</h2>")
-        parts.append(
-            '<p class="note">By how much each block of wavelength moves a label, in units of its error: without the '
-            "block the label would be less by that. A block that stands out has a line that is wrong in the model or "
-            "in the data.</p>"
-        )
-        parts.append(picture(png(influence), "Influence of blocks of wavelength on the main labels", "wide"))
+def _posterior(result: FitResult, rows: Table) -> str:
+    sampled = [i for i, name in enumerate(rows["label"]) if name in result.names and name in result.label_names]
+    parts = [
+        section(
+            "Errors against bounds",
+            bounds_figure(rows[sampled]),
+            "Posterior error, Cramér-Rao bound and prior of every label",
+            "natural",
+        ),
+        section(
+            "Which wavelengths decide",
+            influence_figure(result),
+            "Influence of blocks of wavelength on the main labels",
+            "wide",
+            "By how much each block of wavelength moves a label, in units of its error: without the block the label "
+            "would be less by that. A block that stands out has a line that is wrong in the model or in the data.",
+        ),
+    ]
     traces = trace_figure(result)
     if traces is not None:
         parts.append("<details><summary>Traces and ranks of the chains</summary>")
-        parts.append(picture(png(traces, dpi=100), "Traces and ranks of the chains", "wide") + "</details>")
-    if ccf is not None:
-        parts.append("<h2>Radial velocity</h2>")
-        parts.append(picture(png(ccf), "Cross-correlation with the best template", "natural"))
-    return "\n".join(parts)
+        parts.append(picture(traces, "Traces and ranks of the chains", dpi=100) + "</details>")
+    ccf = ccf_figure(result, velocity_of(result))
+    return "\n".join((*parts, section("Radial velocity", ccf, "Cross-correlation with the best template", "natural")))
 
 
 def _details(result: FitResult) -> str:

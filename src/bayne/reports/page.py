@@ -67,8 +67,11 @@ def report(result: FitResult, path: str | Path, overwrite: bool = False) -> Path
 def _parts(result: FitResult) -> Iterator[str]:
     rows = result.table
     yield _header(result)
+    yield picture(overview_figure(result.arms), "The whole spectrum with model and continuum")
     yield _flags(result)
-    yield _pictures(result)
+    yield section(
+        "Posterior of the main labels", corner_figure(result), "Corner plot of the main labels", "natural", dpi=100
+    )
     yield _labels(result, rows)
     yield _spectrum(result)
     yield _posterior(result, rows)
@@ -231,13 +234,6 @@ def _value(row: Row, n: int, fixed: bool) -> str:
 def words_of(bit: Flag) -> str:
     """A flag in words."""
     return (bit.name or "").lower().replace("_", " ")
-
-
-def _pictures(result: FitResult) -> str:
-    """The whole spectrum and the main labels at a glance."""
-    whole = picture(overview_figure(result.arms), "The whole spectrum with model and continuum")
-    alt = "Corner plot of the main labels"
-    return whole + section("Posterior of the main labels", corner_figure(result), alt, "natural", dpi=100)
 
 
 def _spectrum(result: FitResult) -> str:

@@ -101,7 +101,7 @@ def test_arms_are_those_that_any_star_has(quick, tmp_path, monkeypatch):
             result.diagnostics["snr_red"] = result.diagnostics.pop("snr_blue") + 1
         return result
 
-    monkeypatch.setattr(run, "fit", two_instruments)
+    monkeypatch.setattr(run, "fit_checked", two_instruments)
     table = merged(quick(tmp_path / "run"), tmp_path / "merged.fits")
     np.testing.assert_array_equal(table["snr_blue"][[0, 4, 8, 9]], [60, np.nan, 60, np.nan])
     np.testing.assert_array_equal(table["snr_red"][[0, 3, 4, 9]], [np.nan, np.nan, 61, 61])
@@ -123,7 +123,7 @@ def test_messages_are_spelled_out_for_fits(quick, tmp_path, monkeypatch):
     def hopeless(spectrum, emulator, settings, name):
         raise BayneError("3 σ² at 5000 Å ☂")
 
-    monkeypatch.setattr(run, "fit", hopeless)
+    monkeypatch.setattr(run, "fit_checked", hopeless)
     folder = quick(tmp_path / "run")
     assert merged(folder, tmp_path / "merged.fits")["message"][0] == "3 sigma^2 at 5000 A ?"
     assert merged(folder, tmp_path / "merged.parquet")["message"][0] == "3 σ² at 5000 Å ☂"

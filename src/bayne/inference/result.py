@@ -30,6 +30,11 @@ COLUMNS = (
     "crb", "std_over_crb", "crb_with_prior", "prior_std",
 )  # fmt: skip
 
+#: How the columns that are no errors are printed.
+PRINTED = dict.fromkeys(("median", "mean", "q16", "q84", "upper_95"), ".6g") | {
+    "rhat": ".3f", "ess_bulk": ".0f", "ess_tail": ".0f"
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class ArmFit:
@@ -188,7 +193,10 @@ class FitResult:
                 | self._summary(name, parts)
                 | {"flag": int(self.label_flags.get(name, Flag(0)))}
             )
-        return Table(rows=rows, names=["label", "unit", *COLUMNS, "flag"])
+        table = Table(rows=rows, names=["label", "unit", *COLUMNS, "flag"])
+        for name in COLUMNS:
+            table[name].info.format = PRINTED.get(name, ".3g")  # FITS, ECSV and Parquet keep all digits
+        return table
 
     def _summary(self, name: str, parts: list[int]) -> dict[str, float]:
         numbers = dict.fromkeys(COLUMNS, np.nan)

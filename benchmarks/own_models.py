@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import numpyro
@@ -37,7 +36,7 @@ WINDOW = (4820.0, 4860.0)
 PRIORS = {"teff": dist.Uniform(4500, 7000), "logg": dist.Uniform(3.0, 5.0), "fe_h": dist.Uniform(-1.0, 0.5)}
 
 #: What photometry and parallax say of temperature (K) and log g: both go up together.
-PHOTOMETRIC = dist.MultivariateNormal(jnp.array([5560.0, 4.42]), jnp.array([[70.0**2, 2.4], [2.4, 0.05**2]]))
+MEAN, COVARIANCE = np.array([5560.0, 4.42]), np.array([[70.0**2, 2.4], [2.4, 0.05**2]])
 
 Draws = Mapping[str, np.ndarray]
 
@@ -63,7 +62,7 @@ def exposures(likelihoods: list[bayne.Likelihood]) -> None:
 def with_photometry(likelihoods: list[bayne.Likelihood]) -> None:
     """A spectrum, and a prior on temperature and gravity from elsewhere."""
     (like,) = likelihoods
-    atmosphere = numpyro.sample("atmosphere", PHOTOMETRIC)
+    atmosphere = numpyro.sample("atmosphere", dist.MultivariateNormal(MEAN, COVARIANCE))
     fe_h = numpyro.sample("fe_h", PRIORS["fe_h"])
     rv = numpyro.sample("rv_0", dist.Normal(like.best["rv"], 20.0))
     labels = {"teff": atmosphere[0], "logg": atmosphere[1], "fe_h": fe_h, "rv": rv}
@@ -73,7 +72,7 @@ def with_photometry(likelihoods: list[bayne.Likelihood]) -> None:
 def sampled(model: Callable[..., None], likelihoods: list[bayne.Likelihood]) -> Draws:
     """Draws of a model's parameters."""
     best = likelihoods[0].best
-    start: dict[str, Any] = {name: best[name] for name in PRIORS} | {"atmosphere": PHOTOMETRIC.mean}
+    start: dict[str, Any] = {name: best[name] for name in PRIORS} | {"atmosphere": MEAN}
     start |= {f"rv_{i}": like.best["rv"] for i, like in enumerate(likelihoods)}
     kernel = NUTS(model, init_strategy=init_to_value(values=start), dense_mass=True, max_tree_depth=(5, 8))
     chain = MCMC(kernel, num_warmup=400, num_samples=1000, progress_bar=False, jit_model_args=True)
@@ -113,7 +112,7 @@ def main() -> None:
     left.legend(frameon=False, fontsize="small")
     first = np.stack([alone[0]["teff"], alone[0]["logg"]])
     ellipse(right, first.mean(1), np.cov(first), "0.65", "spectrum alone")
-    ellipse(right, np.asarray(PHOTOMETRIC.mean), np.asarray(PHOTOMETRIC.covariance_matrix), "C1", "photometry alone")
+    ellipse(right, MEAN, COVARIANCE, "C1", "photometry alone")
     joined = photometry["atmosphere"].T
     ellipse(right, joined.mean(1), np.cov(joined), "C0", "both")
     right.plot(TRUTH["teff"] / 100, TRUTH["logg"] / 0.1, "k+", markersize=10, label="truth")

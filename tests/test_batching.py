@@ -163,4 +163,4 @@ def test_what_cannot_be_computed_together_is_computed_alone(monkeypatch, caplog)
 
     found = dict(run_together([partial(task, x) for x in (3.0, 5.0, 7.0, 9.0)], WIDTH))
     assert found == {0: 1.5, 1: "out of memory", 2: 3.5, 3: 4.5}
-    assert "each is tried alone" in caplog.text
+    assert "each is retried alone" in caplog.text

@@ -101,7 +101,7 @@ def test_a_surrogate_of_another_star_is_not_reliable(sample, monkeypatch):
 
     def wrong(*lessons):
         surrogate = right(*lessons)
-        return surrogate._replace(pull=surrogate.pull + 2.0)
+        return surrogate._replace(linear=surrogate.linear + 2.0)
 
     monkeypatch.setattr(fast, "learn", wrong)
     monkeypatch.setattr(fast, "ROUNDS", 2)

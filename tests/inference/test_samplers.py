@@ -90,15 +90,16 @@ def test_smc_that_runs_out_of_temperatures_says_so(star, fit, monkeypatch):
     monkeypatch.setattr(smc, "MAX_TEMPERATURES", 2)
     result = fit(star, "smc", sampler=Sampler(draws=20, chains=2))
     assert Flag.NOT_CONVERGED in result.flags
-    assert any("SMC ended at the power" in message for message in result.messages)
+    assert any("SMC ended at likelihood exponent" in message for message in result.messages)
     assert not result.ok
 
 
 def test_smc_finds_both_modes_and_hmc_only_one():
     case = two_modes()
-    off, wide = case.errors(case.draws(SAMPLERS["smc"]))
-    assert off < 0.2
-    assert wide < 0.2
+    # particles change sides at high temperatures only: with 2000 of them the share of a mode is good to 0.07
+    off, wide = case.errors(case.draws(SAMPLERS["smc"], Sampler(draws=2000)))
+    assert off < 0.1
+    assert wide < 0.1
     # the left mode has a third of the mass
     assert np.mean(case.draws(SAMPLERS["hmc"]).values[..., 0] < 0) < 0.05
 

@@ -53,7 +53,7 @@ def test_the_shift_is_the_one_that_is_there(star, emulator, monkeypatch):
     assert result.diagnostics["teacher_shift"] == pytest.approx(true, rel=0.45)
     assert true > 0.6
     assert Flag.TEACHER_DIFFERS in result.flags
-    assert any("would move the labels" in message for message in result.messages)
+    assert any("would shift the labels" in message for message in result.messages)
 
 
 def test_without_a_teacher_nothing_is_told(star, emulator):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bayne.emulators import ErrorModel
-from bayne.information import bounds
+from bayne.information import cramer_rao_bounds
 from bayne.likelihoods import build, with_emulator_error
 from bayne.likelihoods.continuum import pilot
 from toy import mock_star, toy_emulator
@@ -93,8 +93,8 @@ def test_unconstrained_labels_are_not_given_a_number(case):
     width = np.asarray(problem.prior.upper - problem.prior.lower)
     dead = fisher.copy()
     dead[3], dead[:, 3] = 0.0, 0.0
-    bound, _ = bounds(dead, width)
+    bound, _ = cramer_rao_bounds(dead, width)
     assert np.isinf(bound[3])
     assert np.isfinite(bound[0])
-    full, _ = bounds(fisher, width)
+    full, _ = cramer_rao_bounds(fisher, width)
     np.testing.assert_allclose(full, np.sqrt(np.diag(np.linalg.inv(fisher))), rtol=1e-3)

@@ -290,5 +290,9 @@ def test_a_synthesiser_can_be_added():
     assert {"lte", "pysme"} <= set(_SYNTHESISERS)
     with pytest.raises(BayneError, match=r"unknown synthesiser 'toi'\. Did you mean 'toy'"):
         synthesiser("toi")
+
+    class Other(_SYNTHESISERS["lte"]):
+        name = "toy"
+
     with pytest.raises(BayneError, match="synthesiser 'toy' is registered already"):
-        register(_SYNTHESISERS["toy"])
+        register(Other)

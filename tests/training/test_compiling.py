@@ -66,7 +66,7 @@ def test_fast_distils_a_network_that_costs_much_once(tmp_path, monkeypatch, capl
     monkeypatch.setattr(type(teacher.network), "costly", True)
     star = mock_star(teacher, np.array([5400.0, 4.3, -0.2, 0.15]), snr=60.0)
     first = bayne.fit_star(star, teacher, method="fast", instrument=instrument())
-    assert "toy is distilled for this instrument" in caplog.text
+    assert "toy is first distilled for this instrument" in caplog.text
     assert first.provenance["emulator"]["name"] == "toy-toy-spectrograph"
     assert "teacher_shift" in first.diagnostics
     caplog.clear()

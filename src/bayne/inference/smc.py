@@ -96,6 +96,8 @@ def _temper(
         value = model.log_like(to_box(prior, u))
         return jnp.where(jnp.isfinite(value), value, -1e30)
 
+    # LAPACK on batches waits inside a thread of XLA's CPU pool for others of the pool: several such calls wait forever
+    side_by_side = 1 if jax.default_backend() == "cpu" else CHUNK
     move = dynamic_hmc.build_kernel(next_random_arg_fn=lambda i: i + 1, integration_steps_fn=trajectory_steps)
 
     def step(key, state, log_density, step_size, inverse_mass_matrix):  # type: ignore[no-untyped-def]
@@ -103,7 +105,7 @@ def _temper(
 
     kernel = adaptive_tempered.build_kernel(
         log_prior, log_likelihood, step, lambda u, log_density: dynamic_hmc.init(u, log_density, jnp.asarray(0)),
-        resampling.systematic, EFFECTIVE, batch_size=CHUNK,
+        resampling.systematic, EFFECTIVE, batch_size=side_by_side,
         update_strategy=waste_free_smc(state.weights.size, TRANSITIONS),
     )  # fmt: skip
     shared = {"step_size": moves.step_size[None], "inverse_mass_matrix": moves.covariance[None]}

@@ -191,6 +191,7 @@ def main() -> None:
         np.array([fit.draws("mg_fe").std() for fit in fits]),
     )
     stages = from_stars(*alone)["scatter"]
+    print(f"the stars have a scatter of {truth.std(ddof=1):.3f}")
     for name, draws in (("one model", cluster["scatter"]), ("two stages", stages)):
         print(f"scatter {true}: {name} {draws.mean():.3f} ± {draws.std():.3f}")
     print(f"one model of {options.stars} spectra: {spent:.0f} s for 800 transitions")

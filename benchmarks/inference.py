@@ -227,11 +227,14 @@ def compared(pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[str]:
             f"{np.median([n['ess'] for _, n in both]):.0f} |",
             f"| NUTS not converged | {sum('NOT_CONVERGED' in n['flags'] for _, n in both)} |",
             f"| means apart: rms, most | {np.sqrt(np.mean(shift**2)):.3f}, {np.abs(shift).max():.2f} sigma |",
+            f"| means within 0.1 sigma | {np.mean(np.abs(shift) < 0.1):.0%} |",
+            f"| means apart, averaged over the stars: most of a label | {np.abs(shift.mean(axis=0)).max():.3f} sigma |",
             f"| ratio of standard deviations: median, range of the labels' medians | {np.median(ratio):.3f}, "
             f"{np.median(ratio, axis=0).min():.3f} to {np.median(ratio, axis=0).max():.3f} |",
             f"| pairs within 0.9 to 1.1 | {np.mean((ratio > 0.9) & (ratio < 1.1)):.0%} |",
             f"| seconds per star, median: fast, NUTS | {np.median([q['seconds'] for q in quick]):.1f}, "
             f"{np.median([n['seconds'] for _, n in both]):.0f} |",
+            f"| core-seconds of NUTS, most of a star | {max(n['core_seconds'] for _, n in both):.0f} |",
             f"| core-seconds per star, median: fast, NUTS | {np.median([q['core_seconds'] for q in quick]):.1f}, "
             f"{np.median([n['core_seconds'] for _, n in both]):.0f} |",
             f"| core-seconds per effective draw, NUTS over fast | {np.median(cost):.1f} |",

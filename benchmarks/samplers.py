@@ -85,6 +85,16 @@ def known(case: Case) -> list[str]:
     return rows
 
 
+def shares(seeds: int = 8) -> str:
+    """Sentence: how well SMC knows the share of the left one of two modes."""
+    case, found = two_modes(), []
+    for settings in (Sampler(), Sampler(draws=2000)):
+        left = [np.mean(case.draws(SAMPLERS["smc"], settings, seed).values[..., 0] < 0) for seed in range(seeds)]
+        found.append(f"{settings.total} draws: {np.mean(left):.2f} ± {np.std(left, ddof=1):.2f}")
+    exact = 0.5 * (1 - case.exact[0, 0])  # the modes are at -1 and 1
+    return f"Share of the left mode by SMC, {seeds} seeds, exactly {exact:.2f}: {'; '.join(found)}."
+
+
 def told(draws: Draws) -> str:
     """Cell with the evidence, and of nested sampling with the evaluations of the likelihood."""
     evidence, count = draws.numbers.get("log_evidence"), draws.numbers.get("evaluations")
@@ -139,6 +149,8 @@ def main() -> None:
     for name in options.cases:
         lines += [f"| {name} | {row}" for row in known(CASES[name]())]
         print("\n".join(lines[-len(SAMPLERS) - 2 :]), flush=True)
+    if "two modes" in options.cases:
+        lines += ["", shares()]
     if options.star:
         lines += ["", "| sampler | means off: rms, most (sigma) | ratio of sd: median, range | ln evidence | seconds |"]
         lines += ["|---" * 5 + "|"]

@@ -80,7 +80,7 @@ network = NETWORKS.named
 
 
 def register(cls: type[Network]) -> type[Network]:
-    """Class decorator that makes a network known under its `name`, which must be new."""
+    """Class decorator that makes a network known under its `name`; see `Registry.add`."""
     return NETWORKS.add(cls.name, cls)
 
 

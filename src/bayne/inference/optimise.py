@@ -92,7 +92,7 @@ def optimise(
     volume: bool,
     enough: float = ARRIVED,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """OptimiserState from every start: Levenberg-Marquardt with the Fisher matrix as curvature.
+    """Climb from every start: Levenberg-Marquardt with the Fisher matrix as curvature.
 
     Parameters
     ----------

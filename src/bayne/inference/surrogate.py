@@ -36,7 +36,7 @@ class TangentPlane(NamedTuple):
 
 @batchable()
 def tangent_plane(model: PixelModel, theta: jax.Array) -> TangentPlane:
-    """TangentPlane whose axes are whitened: axes Σ axesᵀ = 1, Σ the covariance of the pixels at `theta`.
+    """Plane whose axes are whitened: axes Σ axesᵀ = 1, Σ the covariance of the pixels at `theta`.
 
     With J the Jacobian and L Lᵀ = Jᵀ Σ⁻¹ J the Fisher matrix, the axes are L⁻¹ Jᵀ Σ⁻¹: c is how far a spectrum is from
     the central one along that plane, in standard deviations of the noise. What nonlinearity does within it can be much,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -30,7 +31,7 @@ DEGREES_OF_FREEDOM = 20.0
 SLOWEST, ALONE, LEVELLED = 3, 20, 0.4
 
 #: Trajectories that move draws at a time, and the most times; their lengths in quarters of a turn (as
-#: `sample.TRAJECTORY_QUARTERS`), the first step, the share of them that is to be accepted, and the most steps of one.
+#: `chains.TRAJECTORY_QUARTERS`), the first step, the share of them that is to be accepted, and the most steps of one.
 TRAJECTORIES, TIMES, TRAJECTORY_QUARTERS, STEP, ACCEPTED, LONGEST = 8, 6, (0.5, 1.5), 0.3, 0.8, 16
 
 #: Draws have forgotten where they started when no parameter keeps more than this share of its variance from there. Of a
@@ -85,9 +86,8 @@ def sample_surrogate(
     start = x = _parameters(marginals, e[resampled(flat, count, rng)])
     step = jnp.asarray(STEP)
     for _ in range(TIMES):
-        momenta, uniforms = rng.standard_normal((TRAJECTORIES, *x.shape)), rng.random((TRAJECTORIES, count))
         quarters = jnp.asarray(rng.uniform(*TRAJECTORY_QUARTERS, TRAJECTORIES))
-        x, step = _hmc_moves(surrogate, prior, x, step, quarters, jnp.asarray(momenta), jnp.asarray(uniforms))
+        x, step = _hmc_moves(surrogate, prior, x, step, quarters, jax.random.key(rng.integers(1 << 31)))
         slowest = np.argsort(-_squared_autocorrelation(start, x))[:SLOWEST]
         which = jnp.asarray(np.tile(slowest, ALONE))
         x = _single_parameter_moves(
@@ -112,61 +112,37 @@ def _parameters(marginals: Marginals, e: jax.Array) -> jax.Array:
 
 @batchable()
 def _hmc_moves(
-    surrogate: Surrogate,
-    prior: Prior,
-    x: jax.Array,
-    step: jax.Array,
-    quarters: jax.Array,
-    momenta: jax.Array,
-    uniforms: jax.Array,
+    surrogate: Surrogate, prior: Prior, x: jax.Array, step: jax.Array, quarters: jax.Array, key: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Parameters (k, n) after Hamiltonian trajectories through a surrogate's posterior, and the step that suits them.
+    """Parameters (k, n) after BlackJAX's HMC through a surrogate's posterior, and the step that suits it.
 
     They move in the unconstrained coordinates of the box, whitened by their own covariance, all with one step and one
-    length at a time: of a thousand short chains, eight trajectories are enough to find the step, which samplers that
-    adapt each chain by itself (NumPyro's) have no time for.
-
-    Parameters
-    ----------
-    quarters
-        (t,) lengths of the trajectories, in quarters of a turn of a unit Gaussian.
-    momenta, uniforms
-        (t, k, n) standard normal and (t, k) uniform random numbers.
+    length at a time, ``quarters`` (t,) of a turn of a unit Gaussian: of a thousand short chains, eight trajectories are
+    enough to find the step, which samplers that adapt each chain by itself have no time for.
     """
+    from blackjax.mcmc import hmc  # not at the top, where it would start JAX: see `hmc_kernel`
+
     u = jax.vmap(lambda x: from_box(prior, x))(x)
     mean = jnp.mean(u, axis=0)
     spread = jnp.linalg.cholesky(jnp.cov(u.T) + 1e-9 * jnp.eye(mean.size))
+    kernel = hmc.build_kernel()
 
     def density(w: jax.Array) -> jax.Array:
         u = mean + spread @ w
         x = to_box(prior, u)
         return surrogate.log_like(x) + prior.log_density(x) + log_volume(prior, u)
 
-    slopes = jax.vmap(jax.value_and_grad(density))
-
-    def move(state: Any, chance: Any) -> tuple[Any, None]:
-        w, value, slope, step = state
-        quarter, momentum, uniforms = chance
-
-        def leap(_: int, at: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
-            w, momentum, value, slope = at
-            momentum = momentum + 0.5 * step * slope
-            w = w + step * momentum
-            value, slope = slopes(w)
-            return w, momentum + 0.5 * step * slope, value, slope
-
+    def move(at: Any, chance: Any) -> tuple[Any, None]:
+        (states, step), (quarter, key) = at, chance
         steps = jnp.clip(jnp.ceil(quarter * np.pi / 2 / step), 1, LONGEST).astype(int)
-        end = jax.lax.fori_loop(0, steps, leap, (w, momentum, value, slope))
-        gain = end[2] - value - 0.5 * jnp.sum(end[1] ** 2 - momentum**2, axis=-1)
-        probability = jnp.where(jnp.isfinite(gain), jnp.exp(jnp.minimum(gain, 0.0)), 0.0)
-        taken = uniforms < probability
-        w, slope = (jnp.where(taken[:, None], new, old) for new, old in ((end[0], w), (end[3], slope)))
-        step = step * jnp.exp(jnp.mean(probability) - ACCEPTED)
-        return (w, jnp.where(taken, end[2], value), slope, step), None
+        one = partial(kernel, logdensity_fn=density, step_size=step, inverse_mass_matrix=jnp.ones_like(mean))
+        states, info = jax.vmap(partial(one, num_integration_steps=steps))(jax.random.split(key, len(x)), states)
+        return (states, step * jnp.exp(jnp.mean(info.acceptance_rate) - ACCEPTED)), None
 
     w = solve_triangular(spread, (u - mean).T, lower=True).T
-    (w, _, _, step), _ = jax.lax.scan(move, (w, *slopes(w), step), (quarters, momenta, uniforms))
-    return jax.vmap(lambda w: to_box(prior, mean + spread @ w))(w), step
+    start = jax.vmap(lambda w: hmc.init(w, density))(w)
+    (states, step), _ = jax.lax.scan(move, (start, step), (quarters, jax.random.split(key, quarters.size)))
+    return jax.vmap(lambda w: to_box(prior, mean + spread @ w))(states.position), step
 
 
 @batchable()

@@ -14,7 +14,7 @@ from .marginal import Pixels
 SCALES, AMPLITUDES = np.geomspace(10.0, 100.0, 5), np.geomspace(1e-4, 0.03, 12)
 
 #: Where the search begins, of all scales and amplitudes: half a percent over some 30 Å.
-FIRST_SCALE = 2 * AMPLITUDES.size + 8
+FIRST_GUESS = 2 * AMPLITUDES.size + 8
 
 #: The modes vanish at this distance from the middle of an arm, in halves of its length.
 DOMAIN_PADDING = 1.2

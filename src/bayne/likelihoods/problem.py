@@ -16,7 +16,7 @@ from ..forward import VELOCITY_MARGIN, Plan, plan
 from ..labels import MAX_BROADENING
 from ..spectrum import FloatArray, Spectrum
 from . import continuum
-from .continuum_process import FIRST_SCALE, best_spread, modes
+from .continuum_process import FIRST_GUESS, best_spread, modes
 from .marginal import Pixels, coefficients
 from .model import PixelModel
 from .priors import Prior, make_prior, prior_range
@@ -180,7 +180,7 @@ def build(
             variance=jnp.asarray(variance),
             used=jnp.asarray(the_plan.used),
             basis=jnp.asarray(np.stack([padded_rows(b, data.shape[1]) for b in bases])),
-            spread=jnp.asarray(spreads[FIRST_SCALE if process else 0]),
+            spread=jnp.asarray(spreads[FIRST_GUESS if process else 0]),
         ),
         photon=jnp.asarray(photon),
         label_index=label_index,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape
 from importlib.metadata import version
 from importlib.resources import files
@@ -100,9 +100,9 @@ def note(text: str) -> str:
     return f'<p class="note">{escape(text)}</p>'
 
 
-def table(head: Iterable[str], rows: Iterable[Row], tips: Mapping[str, str] | None = None) -> str:
+def table(head: Collection[str], rows: Iterable[Row], tips: Mapping[str, str] | None = None) -> str:
     """Rows of cells under titles, some of which tell more; those above a cell of class ``"left"`` stand left."""
-    head, body, sides = list(head), "", [""] * len(list(head))
+    body, sides = "", [""] * len(head)
     for row in rows:
         if isinstance(row, str):
             body += f'<tr class="group"><td colspan="{len(head)}">{escape(row)}</td></tr>'

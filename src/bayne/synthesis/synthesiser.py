@@ -63,7 +63,7 @@ synthesiser = _SYNTHESISERS.named
 
 
 def register(cls: type[Synthesiser]) -> type[Synthesiser]:
-    """Class decorator that makes a synthesiser known under its `name`, which must be new."""
+    """Class decorator that makes a synthesiser known under its `name`; see `Registry.add`."""
     return _SYNTHESISERS.add(cls.name, cls)
 
 

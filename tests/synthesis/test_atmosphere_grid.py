@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,7 @@ def spoiled(index: tuple[int, int], value: float) -> dict[str, np.ndarray]:
         (lambda: {"labels": places()[:, :2]}, r"labels have shape \(150, 2\)"),
         (lambda: {"labels": np.concatenate([places()[:-1], places()[:1]])}, "several models are at Teff"),
         (lambda: {"labels": places() * [1, 1, 0] + [0, 0, 0.1]}, "several models|span no volume"),
-        (lambda: {"method": "cubic"}, "unknown method 'cubic'.*Known: linear, spline"),
+        (lambda: {"method": "cubic"}, "unknown method 'cubic'.*Known: linear, local, spline"),
     ],
 )
 def test_bad_grids_are_refused_in_words(changes: Callable[[], dict[str, Any]], words: str) -> None:
@@ -233,3 +234,59 @@ def test_places_without_a_grid_are_refused_in_words(tmp_path: Path) -> None:
         read_grid(tmp_path / "models.dat")
     with pytest.raises(ReadError, match="Did you mean 'stagger'"):
         read_grid(tmp_path, format="staggr")
+
+
+def test_packed_files_and_files_of_other_kinds_in_a_folder(tmp_path: Path) -> None:
+    labels = places()
+    text = "".join(map(deck, labels))
+    lost = "".join(line[1:] for line in text.splitlines(keepends=True)).replace("READ", "EAD")
+    np.savez(tmp_path / "other.npz", labels=labels)
+    (tmp_path / "README.md").write_text("about the models")
+    with pytest.raises(ReadError, match=r"no file of model atmospheres \(atlas9, marcs\)"):
+        read_grid(tmp_path)
+    (tmp_path / "all.dat.gz").write_bytes(gzip.compress(text.encode()))
+    toy = read_grid(tmp_path)
+    assert len(toy) == 150
+    assert toy.method == "spline"
+    few = read_grid(tmp_path, method="local", within={"teff": (5000, 6000), "logg": (3.5, 5.0)})
+    assert few.method == "local"
+    assert 20 < len(few) < 150
+    assert few.labels[:, 0].min() >= 5000
+    assert few.labels[:, 1].min() >= 3.5
+    (tmp_path / "all.dat.gz").write_bytes(gzip.compress(text.encode())[:-500])
+    with pytest.raises(ReadError, match=r"all.dat.gz: "):
+        read_grid(tmp_path)
+    (tmp_path / "all.dat.gz").write_bytes(gzip.compress(lost.encode()))
+    np.testing.assert_allclose(read_grid(tmp_path).labels, toy.labels, atol=1e-3)
+
+
+def test_local_splines_are_like_those_of_all_models_and_see_gaps() -> None:
+    rng = np.random.default_rng(2)
+    labels = np.array([(t, g, z) for t in range(4000, 9001, 250) for g in np.arange(0, 5.1, 0.5) for z in (-2, -1, 0)])
+    labels = labels[labels[:, 1] >= (labels[:, 0] - 6000) / 2000 * 2]  # no hot giants
+    labels = labels[(labels[:, 0] < 6500) | (labels[:, 0] > 7500)]  # and a gap
+    toy = AtmosphereGrid(labels=labels, log_tau=LOG_TAU, method="local", **analytic(labels))
+    assert toy.contains(labels).all()
+    for place in labels[rng.choice(len(labels), 5)]:
+        np.testing.assert_allclose(toy.at(*place).temperature, analytic(place[None])["temperature"][0], rtol=1e-7)
+    for place in ([5777, 4.44, -0.4], [4300, 1.5, -1.3], [7900, 4.2, -0.2]):
+        truth = analytic(np.array([place]))["temperature"][0]
+        np.testing.assert_allclose(toy.at(*place).temperature, truth, rtol=2e-3)
+    assert not toy.contains([7000, 4.5, -0.5])
+    assert not toy.contains([8000, 0.5, -0.5])
+    with pytest.raises(BayneError, match="is outside the models"):
+        toy.at(7000, 4.5, -0.5)
+    found = leave_one_out(toy)
+    assert np.median(np.abs(found.temperature)) < 20
+
+
+def test_grids_of_kurucz(shared: Path) -> None:
+    folder = shared / "atmospheres"
+    if not list(folder.glob("*k2.dat.gz")):
+        pytest.skip("needs the ATLAS9 grids")
+    grid = read_grid(folder, within={"teff": (3500, 8000), "fe_h": (-1, 0.5)})
+    assert grid.method == "local"
+    assert grid.scale == "rosseland"
+    sun = grid.at(5777, 4.44, 0.0)
+    np.testing.assert_allclose(np.interp([-3, -2, -1], sun.log_tau, sun.temperature), [4491, 4735, 5106], atol=15)
+    np.testing.assert_allclose(sun.pressure / sun.column / 10**4.44, 1.0, atol=0.02)

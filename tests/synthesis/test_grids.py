@@ -31,6 +31,8 @@ TOY = textwrap.dedent(
     from bayne.synthesis.synthesiser import Synthesiser, register
 
     class Models:
+        label_names = ("teff", "logg", "fe_h")
+        alpha_range = (0.0, 0.0)
         def contains(self, labels):
             return labels[:, 0] < 6000
         def at(self, teff, logg, fe_h):

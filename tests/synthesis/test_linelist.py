@@ -17,7 +17,7 @@ from synthesis.vald_text import vald
 
 def test_unknown_format_names_the_known_ones(tmp_path: Path) -> None:
     path = tmp_path / "list.txt"
-    path.write_text("5000.0 26.0 1.0 -1.0\n")
+    path.write_text("5000.0 Fe 1.0 -1.0\n")
     with pytest.raises(ReadError, match=r"format of this line list is not known\. Known: 'vald'.*'korg'"):
         read_linelist(path)
     with pytest.raises(BayneError, match=r"unknown format 'vlad' of line lists\. Did you mean 'vald'"):

@@ -84,7 +84,7 @@ def test_what_is_left_out_does_not_show(lte, windows, solar, monkeypatch):
     sun = Grey().at(5772, 4.44, 0.0)
     assert sun.log_tau.size > 1.4 * module._layers(sun.log_tau).size
     quick = np.divide(*lte.synthesise(sun, solar, 1.0))
-    monkeypatch.setattr(module, "_layers", lambda log_tau: np.arange(log_tau.size))
+    monkeypatch.setattr(module, "_layers", lambda log_tau, multiple=1: np.arange(log_tau.size))
     monkeypatch.setattr(module, "THRESHOLD", 0.0)
     monkeypatch.setattr(module, "SMOOTH", 1)
     module.radiation.clear_cache()
@@ -92,7 +92,7 @@ def test_what_is_left_out_does_not_show(lte, windows, solar, monkeypatch):
     module.radiation.clear_cache()
     assert 1 - whole.min() > 0.5
     assert 0 < np.max(np.abs(quick - whole)) < 1e-3
-    monkeypatch.setattr(module, "_layers", lambda log_tau: np.arange(0, log_tau.size, 6))
+    monkeypatch.setattr(module, "_layers", lambda log_tau, multiple=1: np.arange(0, log_tau.size, 6))
     rough = np.divide(*lte.synthesise(sun, solar, 1.0))
     module.radiation.clear_cache()
     assert np.max(np.abs(rough - whole)) > 1e-3
@@ -121,7 +121,7 @@ def test_derivatives_by_labels_are_those_of_finite_differences(lte, windows):
         np.testing.assert_allclose(
             slope / np.abs(numeric).max(), numeric / np.abs(numeric).max(), atol=1e-3, err_msg=name
         )
-    with pytest.raises(BayneError, match="optical depths at 5000"):
+    with pytest.raises(BayneError, match="networks, or a grid interpolated by splines"):
         lte.derivatives(replace(models, method="linear"), labels, "asplund2009")
 
 
@@ -152,3 +152,13 @@ def test_models_on_another_scale_of_depth_get_that_at_5000(solar):
     other = replace(sun, scale="rosseland", log_tau=sun.log_tau + 0.3, column=sun.pressure / 10**4.44)
     np.testing.assert_allclose(log_tau_5000(other, jnp.asarray(solar))[10:], sun.log_tau[10:], atol=0.02)
     np.testing.assert_array_equal(log_tau_5000(sun, jnp.asarray(solar)), sun.log_tau)
+
+
+def test_layers_are_a_multiple_so_that_stars_share_a_compiled_function():
+    for top in (-6.8, -6.5, -5.9):
+        log_tau = np.linspace(top, 1.8, 72)
+        kept, plain = module._layers(log_tau, module.STEP), module._layers(log_tau)
+        assert kept.size % module.STEP == 0
+        assert np.all(np.diff(kept) > 0)
+        assert set(plain) <= set(kept)
+    assert module._layers(np.linspace(-4, 1, 10), module.STEP).size == 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,29 @@ ATMOSPHERE = ("teff", "logg", "fe_h", "vmic")
 
 #: Atomic number of the first element that the metallicity scales.
 _FIRST_METAL = 3
+
+
+#: Labels whose mean is the [alpha/Fe] of a star's atmosphere: the alpha elements that give most electrons.
+ALPHA = ("mg_fe", "si_fe")
+
+
+def alpha_of(labels: Mapping[str, Any]) -> Any:
+    """[alpha/Fe] for the model atmosphere of a star: the mean of [Mg/Fe] and [Si/Fe].
+
+    Magnesium and silicon are the alpha elements that give the electrons of H-, so that the structure follows them.
+
+    Parameters
+    ----------
+    labels
+        Values by name, numbers or arrays of one shape.
+
+    Returns
+    -------
+    float or array
+        One of the two where the other is no label; 0 where neither is.
+    """
+    found = [labels[name] for name in ALPHA if name in labels]
+    return sum(found) / len(found) if found else 0.0
 
 
 def element_of(label: str) -> int:

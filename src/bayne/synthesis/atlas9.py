@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 import warnings
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ..errors import BayneError
-from ..precision import double
 from ..spectrum import FloatArray
-from .atmosphere import Atmosphere, integrate, register
+from .atmosphere import Atmosphere, register, rosseland_depth
 from .constants import BOLTZMANN
 
 #: Solar log eps(Fe), H = 12 (Asplund et al. 2009, ARA&A 47, 481), and how far the solar iron of a model may be from it:
@@ -20,15 +17,13 @@ from .constants import BOLTZMANN
 SOLAR_IRON, IRON_SPREAD = 7.50, 0.2
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?"
-_START = re.compile(rf"^\s*T ?EFF\s*=?\s*({_NUMBER})\s+GRAV(?:ITY)?\s*=?\s*({_NUMBER})", flags=re.MULTILINE)
-_DECK = re.compile(r"^\s*READ\s+DECK6\s+(\d+)\s+(.*)$", flags=re.MULTILINE)
+_START = re.compile(rf"^\s*T? ?EFF\s*=?\s*({_NUMBER})\s+GRAV(?:ITY)?\s*=?\s*({_NUMBER})", flags=re.MULTILINE)
+_DECK = re.compile(r"^\s*R?EAD\s+DECK6\s+(\d+)\s+(.*)$", flags=re.MULTILINE)
 
 #: Numbers of a row; those of ten columns in full width touch each other ("1.234E-02-1.234E-02").
 _VALUE = re.compile(rf"{_NUMBER}|NaN|\*+", flags=re.IGNORECASE)
 
 _COLUMNS = ("RHOX", "T", "P", "XNE", "ABROSS")
-
-_integrate = jax.jit(integrate)
 
 
 def recognise(text: str) -> bool:
@@ -38,10 +33,10 @@ def recognise(text: str) -> bool:
 
 def _metallicity(text: str, name: str) -> float:
     """log10 of ABUNDANCE SCALE, which multiplies all elements but H and He; that of iron where they do not agree."""
-    scale = re.search(rf"ABUNDANCE SCALE\s+({_NUMBER})", text)
+    scale = re.search(rf"BUNDANCE SCALE\s+({_NUMBER})", text)
     if not scale or float(scale[1]) <= 0:
         raise BayneError(f"{name}: there is no line 'ABUNDANCE SCALE' with a positive number")
-    fe_h = float(np.log10(float(scale[1])))
+    fe_h = round(float(np.log10(float(scale[1]))), 3)  # 1.58489 and 1.58490 are both meant to be 0.2 dex
     lines = re.findall(r"ABUNDANCE CHANGE\s+(.*)", text)
     pairs = {int(z): float(x) for line in lines for z, x in re.findall(rf"(\d+)\s+({_NUMBER})", line)}
     if 26 in pairs and pairs.get(1, 0.0) > 0:
@@ -81,25 +76,18 @@ def _deck(text: str, name: str) -> dict[str, FloatArray]:
     return dict(zip(columns, np.array(rows).T, strict=False))
 
 
-@double
-def _optical_depth(column: FloatArray, opacity: FloatArray) -> FloatArray:
-    """(d,) Rosseland optical depth; above the first layer the opacity is constant, as in ATLAS9's own scale."""
-    mass, kappa = jnp.asarray(column), jnp.asarray(opacity)
-    return np.asarray(_integrate(jnp.log(mass), kappa, mass[0] * kappa[0]))
-
-
 def _model(text: str, name: str) -> Atmosphere:
     start = _START.search(text)
     if not start:
         raise BayneError(f"{name}: there is no line 'TEFF ... GRAVITY ...'")
-    title = re.search(r"^\s*TITLE\s+(.*)$", text, flags=re.MULTILINE)
+    title = re.search(r"^\s*T?ITLE\s+(.*)$", text, flags=re.MULTILINE)
     label = f"{name} {float(start[1]):g}/{float(start[2]):g}" + (f" {title[1].strip()}" if title else "")
     deck = _deck(text, label)
     for column in ("RHOX", "ABROSS"):
         if not np.all(deck[column] > 0) or not np.all(np.isfinite(deck[column])):
             raise BayneError(f"{label}: column {column} has values that are not positive numbers")
     return Atmosphere(
-        log_tau=np.log10(_optical_depth(deck["RHOX"], deck["ABROSS"])),
+        log_tau=np.log10(rosseland_depth(deck["RHOX"], deck["ABROSS"])),
         temperature=deck["T"],
         pressure=deck["P"],
         electron_pressure=deck["XNE"] * BOLTZMANN * deck["T"],
@@ -120,7 +108,7 @@ def parse(text: str, name: str) -> list[Atmosphere]:
     ``ABROSS``, which gives the scale of the published solar model (log tau from -6.875 in steps of 0.125) back to 0.003
     dex. ``P`` is the gas pressure with electrons (g RHOX less radiation and turbulence); the electrons' part is
     ``XNE`` k ``T``. [Fe/H] is log10 of ``ABUNDANCE SCALE``, unless the abundance of iron contradicts it, and a warning
-    says so.
+    says so. Files whose lines have all lost their first character, as some of the grids of 1993 have, are read too.
     """
     starts = [match.start() for match in _START.finditer(text)]
     return [_model(text[low:high], name) for low, high in zip(starts, [*starts[1:], len(text)], strict=True)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +13,11 @@ from typing import Any, Literal, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.interpolate import PchipInterpolator
 
 from ..errors import BayneError, ReadError, did_you_mean
+from ..precision import double
 from ..registry import Registry
 from ..spectrum import FloatArray
 
@@ -140,12 +144,10 @@ class Atmosphere:
                 f"and the model has {low:g} to {high:g}"
             )
         inside = np.clip(log_tau, low, high)
-        values: dict[str, Any] = {
-            name: np.exp(PchipInterpolator(self.log_tau, np.log(getattr(self, name)))(inside))
-            if np.all(np.isfinite(getattr(self, name)))
-            else _unknown()
-            for name in QUANTITIES
-        }
+        known = [name for name in QUANTITIES if np.all(np.isfinite(getattr(self, name)))]
+        logs = np.log(np.stack([getattr(self, name) for name in known], axis=1))
+        made = np.exp(PchipInterpolator(self.log_tau, logs)(inside)).T
+        values: dict[str, Any] = {name: _unknown() for name in QUANTITIES} | dict(zip(known, made, strict=True))
         return dataclasses.replace(self, log_tau=log_tau, **values)
 
 
@@ -176,6 +178,19 @@ def integrate(log_x: jax.Array, y: jax.Array, first: jax.Array) -> jax.Array:
     mean = jnp.where(near, 1 + ratio / 2 + ratio**2 / 6, jnp.expm1(safe) / safe)
     steps = jnp.diff(log_x) * jnp.exp(log_g[:-1]) * mean
     return first + jnp.concatenate([jnp.zeros_like(steps[:1]), jnp.cumsum(steps)])
+
+
+_integrate = jax.jit(integrate)
+
+
+@double
+def rosseland_depth(column: ArrayLike, kappa: ArrayLike) -> FloatArray:
+    """(d,) Rosseland optical depth of column mass (g/cm²) and mean opacity (cm²/g), from the top inwards.
+
+    Above the first layer the opacity is constant, as in ATLAS9's own scale.
+    """
+    mass, opacity = jnp.asarray(column), jnp.asarray(kappa)
+    return np.asarray(_integrate(jnp.log(mass), opacity, mass[0] * opacity[0]))
 
 
 @dataclass(frozen=True)
@@ -229,13 +244,30 @@ def formats() -> Registry[Format]:
     return _FORMATS
 
 
+def _text(path: Path) -> str:
+    """Of a file that may be packed with gzip."""
+    if not path.is_file():
+        raise ReadError(f"{path}: there is no such file")
+    try:
+        content = path.read_bytes()
+        return (gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content).decode("latin-1")
+    except (OSError, EOFError, zlib.error) as error:
+        raise ReadError(f"{path.name}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def is_atmosphere(path: str | Path) -> bool:
+    """Whether a file looks like one of model atmospheres in a format that is known; raises ReadError as below."""
+    text = _text(Path(path))
+    return any(candidate.recognise(text) for candidate in formats().values())
+
+
 def read_atmospheres(path: str | Path, format: str | None = None) -> list[Atmosphere]:
     """All models of a text file.
 
     Parameters
     ----------
     path
-        The file.
+        The file; it may be packed with gzip.
     format
         ``"marcs"`` or ``"atlas9"``; None to recognise it by the content.
 
@@ -246,12 +278,7 @@ def read_atmospheres(path: str | Path, format: str | None = None) -> list[Atmosp
     """
     path = Path(path)
     known = list(formats().values()) if format is None else [formats().named(format)]
-    if not path.is_file():
-        raise ReadError(f"{path}: there is no such file")
-    try:
-        text = path.read_text(encoding="latin-1")
-    except OSError as error:
-        raise ReadError(f"{path.name}: {error.strerror}") from error
+    text = _text(path)
     found = next((candidate for candidate in known if candidate.recognise(text)), None)
     if found is None and format is not None:
         raise ReadError(f"{path.name} is not what format={format!r} reads: {known[0].description}")

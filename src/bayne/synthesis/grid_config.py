@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,23 @@ _FILES = ("linelist", "atmospheres", "population", "like")
 
 
 @dataclass(frozen=True)
+class LineFile:
+    """One of several line lists.
+
+    Parameters
+    ----------
+    file
+        Path.
+    medium, format
+        Of `bayne.synthesis.linelist.read_linelist`; empty where the file says it.
+    """
+
+    file: str
+    medium: str = ""
+    format: str = ""
+
+
+@dataclass(frozen=True)
 class GridConfig:
     """Everything that a grid depends on.
 
@@ -31,8 +48,10 @@ class GridConfig:
         Registered name: ``"lte"``, ``"pysme"``.
     linelist, linelist_medium
         File, and ``"air"`` or ``"vacuum"`` where it does not say.
+    linelists
+        Several files in place of `linelist`, joined as `bayne.synthesis.merge.merge` does: the preferred one first.
     atmospheres
-        File of a grid of model atmospheres, or ``"grey"``.
+        File or folder of a grid of model atmospheres, file of a network of them, or ``"grey"``.
     number
         Of spectra.
     windows
@@ -52,9 +71,10 @@ class GridConfig:
     """
 
     synthesiser: str
-    linelist: str
     number: int
     labels: dict[str, tuple[float, float]]
+    linelist: str = ""
+    linelists: tuple[LineFile, ...] = ()
     windows: tuple[tuple[float, float], ...] = ()
     like: str = ""
     linelist_medium: str = ""
@@ -77,6 +97,10 @@ class GridConfig:
         for low, high in self.windows:
             if not 0 < low < high:
                 raise BayneError(f"window {low} to {high}: give the shorter wavelength first, vacuum Å")
+        if not (self.linelist or self.linelists):
+            raise BayneError("'linelist' is missing: give one, or several as [[linelists]]")
+        if self.linelist and self.linelists:
+            raise BayneError("give linelist, or several as [[linelists]], not both")
         edges = [edge for window in sorted(self.windows) for edge in window]
         if bool(self.windows) == bool(self.like):
             raise BayneError("give windows, or like = a grid file whose pixels are wanted")
@@ -93,10 +117,15 @@ class GridConfig:
         table = {key: value for key, value in asdict(self).items() if key != "number"}
         table["order"] = "random"  # the first grids were in the order of the sequence
         for key in _FILES:
-            path = Path(table[key])
-            if table[key] and path.is_file():
-                table[key] = f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
+            table[key] = _by_content(table[key])
+        lists = table.pop("linelists")
+        if lists:  # the first grids had none
+            table["linelists"] = [each | {"file": _by_content(each["file"])} for each in lists]
         return json.dumps(table, sort_keys=True)
+
+    def line_files(self) -> tuple[LineFile, ...]:
+        """The line lists, the preferred one first."""
+        return self.linelists or (LineFile(self.linelist, self.linelist_medium),)
 
     def observed(self) -> FloatArray | None:
         """(m, l) labels of the population, in the order of `labels`; None where there is none.
@@ -152,10 +181,21 @@ def read_grid_config(source: str | Path | Mapping[str, Any]) -> GridConfig:
         table["windows"] = tuple(_pair(value) for value in table.get("windows", ()))
     except (TypeError, ValueError):
         raise ReadError(f"{where}: ranges of labels and windows are pairs of numbers: [4000, 7000]") from None
+    files = table.get("linelists", ())
+    if not isinstance(files, list | tuple) or not all(isinstance(each, Mapping) for each in files):
+        raise ReadError(f"{where}: line lists are tables: [[linelists]], file = 'lines.txt', medium = 'air'")
+    lists = [typed(LineFile, each, f"{where}, linelists") for each in files]
+    table["linelists"] = tuple(replace(each, file=str(folder / each.file)) for each in lists)
     for key in _FILES:
         if isinstance(table.get(key), str) and table[key] not in ("", "grey"):
             table[key] = str(folder / table[key])
     return typed(GridConfig, table, where)
+
+
+def _by_content(name: str) -> str:
+    """A file's name and the hash of its content; other texts as they are."""
+    path = Path(name)
+    return f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}" if name and path.is_file() else name
 
 
 def _pair(value: Any) -> tuple[float, float]:

@@ -23,12 +23,12 @@ from ..labels import unit
 from ..spectrum import FloatArray
 from ..wavelength import to_vacuum
 from . import lte, pysme  # noqa: F401  (which register themselves)
-from .abundances import ATMOSPHERE, abundances
+from .abundances import abundances
 from .atmosphere import Atmosphere
-from .atmosphere_grid import AtmosphereGrid
 from .grid_config import GridConfig, read_grid_config
-from .linelist import read_linelist
-from .models import Models, read_models
+from .linelist import LineList, read_linelist
+from .merge import merge
+from .models import Models, place_of, read_models
 from .sampling import points
 from .synthesiser import Synthesiser, at_resolution, fine_windows, output_windows, synthesiser
 
@@ -60,21 +60,23 @@ class Maker:
         self.models: Models = read_models(config.atmospheres, config.solar_scale)
         self.wavelength = pixels(config.like) if config.like else output_windows(config.windows, config.step_kms)
         fine = fine_windows([(wave[0], wave[-1]) for wave in self.wavelength], config.resolution)
-        lines = read_linelist(config.linelist, medium=config.linelist_medium or None)
+        lines = _lines(config)
         wanted = [(wave[0] - MARGIN, wave[-1] + MARGIN) for wave in fine]
         near = np.any([(lines.wavelength >= low) & (lines.wavelength <= high) for low, high in wanted], axis=0)
         if not near.any():
-            raise BayneError(f"{config.linelist} has no line in the windows")
+            raise BayneError(f"{', '.join(each.file for each in config.line_files())}: no line in the windows")
         self.synthesiser: Synthesiser = synthesiser(config.synthesiser)(lines.select(near), fine)
         self.pixels = sum(wave.size for wave in self.wavelength)
 
     def rows(self) -> list[Row]:
         """What is to be made, in order."""
         own = list(self.config.labels)
-        where = [own.index(name) for name in ATMOSPHERE[:3]]
-        sequence = points(
-            self.config.labels, lambda x: self.models.contains(x[:, where]), self.config.seed, self.config.observed()
-        )
+
+        def inside(labels: FloatArray) -> np.ndarray:
+            named = dict(zip(own, labels.T, strict=True))
+            return self.models.contains(np.stack(place_of(self.models, named), axis=-1))
+
+        sequence = points(self.config.labels, inside, self.config.seed, self.config.observed())
         return [Row(*found) for found in itertools.islice(sequence, self.config.number)]
 
     def spectrum(self, labels: FloatArray) -> FloatArray:
@@ -86,7 +88,7 @@ class Maker:
             The synthesiser gave what is no spectrum.
         """
         named = dict(zip(self.config.labels, map(float, labels), strict=True))
-        atmosphere: Atmosphere = self.models.at(named["teff"], named["logg"], named["fe_h"])
+        atmosphere: Atmosphere = self.models.at(*map(float, place_of(self.models, named)))
         flux, continuum = self.synthesiser.synthesise(
             atmosphere, abundances(named, self.config.solar_scale), named["vmic"]
         )
@@ -104,16 +106,23 @@ class Maker:
         Raises
         ------
         BayneError
-            The synthesiser is not ``"lte"``, or the models are not a grid that it can differentiate.
+            The synthesiser is not ``"lte"``, or the models are none that it can differentiate: see there.
         """
-        if not (isinstance(self.synthesiser, lte.LTE) and isinstance(self.models, AtmosphereGrid)):
-            raise BayneError('exact derivatives need synthesiser = "lte" and a grid of model atmospheres')
+        if not isinstance(self.synthesiser, lte.LTE):
+            raise BayneError('exact derivatives need synthesiser = "lte"')
         named = dict(zip(self.config.labels, map(float, labels), strict=True))
         flux, slopes = self.synthesiser.derivatives(self.models, named, self.config.solar_scale)
         return self._observed(flux), np.stack([self._observed(slope) for slope in slopes])
 
     def _observed(self, fine: FloatArray) -> FloatArray:
         return at_resolution(fine, self.synthesiser.windows, self.wavelength, self.config.resolution)
+
+
+def _lines(config: GridConfig) -> LineList:
+    """The lines of all lists; of what two of them have, that of the earlier one."""
+    files = config.line_files()
+    lists = [read_linelist(each.file, format=each.format or None, medium=each.medium or None) for each in files]
+    return merge(lists).lines if len(lists) > 1 else lists[0]
 
 
 def pixels(path: str | Path) -> list[FloatArray]:
@@ -359,7 +368,7 @@ def _assemble(output: Path, parts: Path, settings: GridConfig, windows: list[Flo
             solar_scale=settings.solar_scale,
             synthesis=f"{settings.synthesiser}, Bayne {version('bayne')}",
             atmospheres=Path(settings.atmospheres).name,
-            linelist=Path(settings.linelist).name,
+            linelist=", ".join(Path(each.file).name for each in settings.line_files()),
             created=datetime.now(UTC).date().isoformat(),
             license="that of the line list and the model atmospheres",
             configuration=settings.identity(),

@@ -33,7 +33,8 @@ SMALLEST, TOGETHER = 8, 4
 #: Pixels of a block and lines of a task: of wings, of blends.
 WING, BLEND = (256, 64), (64, 128)
 
-#: More lines of one species on a grid than this are summed before they are convolved.
+#: More lines of a molecule on a grid than this are summed before they are convolved. Lines of atoms are damped each in
+#: its own way.
 CROWDED = 5000
 
 #: km/s from the centre up to which lines are computed where nothing else is said.
@@ -223,7 +224,8 @@ def prepare(
     data = line_data(linelist)
     thermal = 2 * BOLTZMANN * CORE_TEMPERATURE / (_mass(linelist) * DALTON) / 1e10
     core = np.minimum(far, CORE_WIDTHS * np.sqrt(thermal + vmic**2) / C_KMS / step)
-    many = np.flatnonzero(np.bincount(linelist.kind, minlength=len(linelist.species)) > CROWDED)
+    molecules = np.array([species.is_molecule for species in linelist.species], dtype=bool)
+    many = np.flatnonzero(molecules & (np.bincount(linelist.kind, minlength=len(linelist.species)) > CROWDED))
     blends = []
     for kind in many:
         mine = linelist.kind == kind

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import BayneError, ReadError
 from ..registry import Registry
-from . import korg_lines, vald
+from . import korg_lines, kurucz_lines, moog_lines, turbospectrum_lines, vald
 from .transitions import LineList, assemble
 
 __all__ = ["LineList", "Reader", "assemble", "format_names", "read_linelist", "register"]
@@ -41,6 +41,13 @@ register = _READERS.add
 
 register("vald", Reader("VALD3, extract all, element or stellar, short or long", vald.recognise, vald.read))
 register("korg", Reader("HDF5 of Korg", korg_lines.recognise, korg_lines.read))
+register("kurucz", Reader("Kurucz, gfall or molecules", kurucz_lines.recognise, kurucz_lines.read))
+register("turbospectrum", Reader("Turbospectrum", turbospectrum_lines.recognise, turbospectrum_lines.read))
+register("moog", Reader("MOOG, log gf of single isotopes", moog_lines.recognise, moog_lines.read))
+register(
+    "moog-scaled",
+    Reader("MOOG, isotopic fractions in log gf; only by format=", lambda path: False, moog_lines.read_scaled),
+)
 
 
 def format_names() -> list[str]:
@@ -78,7 +85,8 @@ def read_linelist(path: str | Path, *, format: str | None = None, medium: str | 
     reader = None if format is None else _READERS.named(format)
     if not path.is_file():
         raise ReadError(f"{path}: no such file")
-    reader = reader or next((one for one in _READERS.values() if one.recognise(path)), None)
+    newest_first = reversed(list(_READERS.values()))
+    reader = reader or next((one for one in newest_first if one.recognise(path)), None)
     if reader is None:
         known = "; ".join(f"{name!r} ({one.description})" for name, one in _READERS.items())
         raise ReadError(f"{path}: the format of this line list is not known. Known: {known}")

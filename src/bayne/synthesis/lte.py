@@ -14,16 +14,18 @@ from numpy.typing import NDArray
 from ..errors import BayneError
 from ..precision import double
 from ..spectrum import FloatArray
-from .abundances import ATMOSPHERE, abundances, response
+from .abundances import abundances, alpha_of, response
 from .atmosphere import Atmosphere, integrate
-from .atmosphere_grid import AtmosphereGrid, structure
+from .atmosphere_grid import AtmosphereGrid, Spline, structure
+from .atmosphere_network import Network, NetworkModels
+from .atmosphere_network import structure as network_structure
 from .continuum import continuum
 from .gas import SPECIES, equilibrium
 from .hydrogen import HydrogenLine, hydrogen_lines, hydrogen_opacity
 from .line_layout import LineData, Lines, line_data, prepare
 from .line_opacity import line_cutoff, line_opacity
 from .linelist import LineList
-from .models import REFERENCE, Grey
+from .models import REFERENCE, Grey, Models, place_of
 from .synthesiser import Synthesiser, register
 from .transfer import emergent_flux
 
@@ -37,9 +39,15 @@ VMIC, CHUNK = 2.5, 20_000
 #: Pixels between those where the continuum is computed: 50 km/s. Edges of bound-free opacity are smeared over as much.
 SMOOTH = 64
 
+#: Pixels that are computed together, at most: a long window in pieces takes a third of the time and of the memory.
+PIECE = 40_000
+
 #: Layers of a model are left out that are deeper than this optical depth at 5000 Å, and, above the second one, that are
 #: closer in log tau than this. On the STAGGER models spectra change by 0.00005 in the mean (0.001 at most).
 DEEPEST, SHALLOW, APART = 20.0, 0.05, 0.19
+
+#: The number of layers is a multiple of this where optical depths at 5000 Å are not the same for all stars.
+STEP = 16
 
 #: What `radiation` needs of a window.
 Window = tuple[tuple[HydrogenLine, ...], Lines, jax.Array]
@@ -61,7 +69,8 @@ class LTE(Synthesiser):
         cutoff = _cutoffs(self.lines)
         self.laid: list[Window] = [
             (hydrogen_lines(wave[0], wave[-1]), prepare(self.lines, wave, cutoff, vmic=VMIC), jnp.asarray(wave))
-            for wave in self.windows
+            for window in self.windows
+            for wave in np.array_split(window, -(-window.size // PIECE))
         ]
 
     @double
@@ -71,7 +80,8 @@ class LTE(Synthesiser):
             jnp.asarray(x) for x in (atmosphere.temperature, atmosphere.pressure, abundance)
         )
         log_tau = log_tau_5000(atmosphere, share)
-        kept = _layers(np.asarray(log_tau))
+        # depths of models on another scale differ from star to star; a new number of layers has to be compiled
+        kept = _layers(np.asarray(log_tau), 1 if atmosphere.scale == "5000" else STEP)
         log_tau, temperature, pressure = log_tau[kept], temperature[kept], pressure[kept]
         parts = [
             radiation(*window, log_tau, temperature, pressure, share, jnp.asarray(float(vmic))) for window in self.laid
@@ -81,14 +91,17 @@ class LTE(Synthesiser):
 
     @double
     def derivatives(
-        self, models: AtmosphereGrid, labels: Mapping[str, float], solar_scale: str
+        self, models: Models, labels: Mapping[str, float], solar_scale: str
     ) -> tuple[FloatArray, FloatArray]:
         """Normalised flux (w,) and its derivatives by the labels (l, w), exact, the atmosphere's changes included.
+
+        [alpha/Fe] of the atmosphere moves with the labels that `place_of` takes it from. Where it is cut to the range
+        of the models it does not move; at the very end of the range half the derivative of the inside is taken.
 
         Parameters
         ----------
         models
-            On the scale of optical depth at 5000 Å, interpolated by splines.
+            Networks, or a grid interpolated by splines.
         labels
             Values by name: ``teff``, ``logg``, ``fe_h``, ``vmic``, and abundances ``<element>_fe``.
         solar_scale
@@ -97,32 +110,52 @@ class LTE(Synthesiser):
         Raises
         ------
         BayneError
-            Other models, or a star outside them.
+            Other models (grey ones, grids that are interpolated otherwise), or a star outside them.
         """
-        star = models.at(*(labels[name] for name in ATMOSPHERE[:3]))
-        if models.scale != "5000" or models.method != "spline":
-            raise BayneError("exact derivatives need models on optical depths at 5000 Å, interpolated by splines")
-        kept, names = _layers(star.log_tau), list(labels)
-        where = np.array([names.index(name) for name in ATMOSPHERE])
-        at = jnp.asarray([labels[name] for name in names])
+        arrays: Network | Spline
+        if isinstance(models, NetworkModels):
+            arrays = models.network
+        elif isinstance(models, AtmosphereGrid) and models.method == "spline":
+            arrays = models.spline
+        else:
+            raise BayneError("exact derivatives need models from networks, or a grid interpolated by splines")
+        star = models.at(*map(float, place_of(models, labels)))
+        names, at = list(labels), jnp.asarray(list(labels.values()))
         share, dex = jnp.asarray(abundances(labels, solar_scale)), response(tuple(labels))
+        depths, vmic = np.asarray(log_tau_5000(star, share)), names.index("vmic")
+        kept = _layers(depths, 1 if star.scale == "5000" else STEP)
+
+        def layers(arrays: Network | Spline, x: jax.Array, atoms: jax.Array) -> tuple[jax.Array, ...]:
+            """Optical depth at 5000 Å (log10), temperature, pressure."""
+            named = dict(zip(names, x, strict=True))
+            place = {**named, "alpha_fe": jnp.clip(alpha_of(named), *models.alpha_range)}
+            position = jnp.stack([place[name] for name in models.label_names])
+            if isinstance(arrays, Network):
+                temperature, pressure, column = network_structure(arrays, position)[:3]
+            else:
+                found = structure(arrays, position)
+                temperature, pressure, column = found[0], found[1], found[-1]  # the last, if it is stated
+                if star.scale == "5000":
+                    return jnp.asarray(star.log_tau), temperature, pressure
+            return depth_5000(temperature, pressure, column, atoms), temperature, pressure
 
         @partial(jax.jit, static_argnums=0)
         def slope(
-            hydrogen: tuple[HydrogenLine, ...], lines: Lines, wavelength: jax.Array, direction: jax.Array
+            hydrogen: tuple[HydrogenLine, ...],
+            lines: Lines,
+            wavelength: jax.Array,
+            arrays: Network | Spline,
+            direction: jax.Array,
         ) -> tuple[jax.Array, jax.Array]:
             def normalised(x: jax.Array) -> jax.Array:
-                temperature, pressure = structure(models.spline, x[where[:3]])[:2, kept]
                 atoms = share * 10.0 ** (dex @ (x - at))
-                log_tau = jnp.asarray(star.log_tau[kept])
-                flux, without = radiation(
-                    hydrogen, lines, wavelength, log_tau, temperature, pressure, atoms, x[where[3]]
-                )
+                log_tau, temperature, pressure = (layer[kept] for layer in layers(arrays, x, atoms))
+                flux, without = radiation(hydrogen, lines, wavelength, log_tau, temperature, pressure, atoms, x[vmic])
                 return flux / without
 
             return jax.jvp(normalised, (at,), (direction,))
 
-        found = [[slope(*window, each) for window in self.laid] for each in jnp.eye(len(names))]
+        found = [[slope(*window, arrays, each) for window in self.laid] for each in jnp.eye(len(names))]
         return (
             np.concatenate([np.asarray(value) for value, _ in found[0]]),
             np.stack([np.concatenate([np.asarray(change) for _, change in row]) for row in found]),
@@ -179,21 +212,35 @@ def log_tau_5000(atmosphere: Atmosphere, abundance: jax.Array) -> jax.Array:
     """(d,) log10 of the optical depth at 5000 Å; integrated over the column mass of models on another scale."""
     if atmosphere.scale == "5000":
         return jnp.asarray(atmosphere.log_tau)
-    gas = equilibrium(jnp.asarray(atmosphere.temperature), jnp.asarray(atmosphere.pressure), abundance)
+    temperature, pressure = jnp.asarray(atmosphere.temperature), jnp.asarray(atmosphere.pressure)
+    return depth_5000(temperature, pressure, jnp.asarray(atmosphere.column), abundance)
+
+
+def depth_5000(temperature: jax.Array, pressure: jax.Array, column: jax.Array, abundance: jax.Array) -> jax.Array:
+    """(d,) log10 of the optical depth at 5000 Å in the continuum; pure JAX, differentiable in everything.
+
+    Parameters
+    ----------
+    temperature, pressure, column
+        (d,) K, dyn/cm², g/cm² from the top inwards.
+    abundance
+        (93,) atoms per hydrogen atom.
+    """
+    gas = equilibrium(temperature, pressure, abundance)
     kappa = sum(continuum(gas, jnp.full(1, REFERENCE)))[0] / gas.density
-    column = jnp.asarray(atmosphere.column)
     # above the first layer the opacity goes on as a power of the column mass
     power = jnp.log(kappa[1] / kappa[0]) / jnp.log(column[1] / column[0])
     return jnp.log10(integrate(jnp.log(column), kappa, kappa[0] * column[0] / jnp.maximum(1 + power, 0.1)))
 
 
-def _layers(log_tau: FloatArray) -> NDArray[np.intp]:
-    """Indices of the layers that the spectrum is computed from."""
+def _layers(log_tau: FloatArray, multiple: int = 1) -> NDArray[np.intp]:
+    """Indices of the layers that the spectrum is computed from; their number is a multiple, if there are enough."""
     kept = [0]
     for i, here in enumerate(log_tau[1:], start=1):
         if here < np.log10(DEEPEST) and (here > np.log10(SHALLOW) or here - log_tau[kept[-1]] > APART):
             kept.append(i)
-    return np.array(kept)
+    rest = np.setdiff1d(np.arange(log_tau.size), kept)[::-1]  # the deepest first
+    return np.sort(np.concatenate([kept, rest[: -len(kept) % multiple]]).astype(np.intp))
 
 
 def _cutoffs(lines: LineList) -> FloatArray:

@@ -5,7 +5,6 @@ The forms are those of the VALD wiki (www.astro.uu.se/valdwiki) and of answers o
 
 from __future__ import annotations
 
-import gzip
 import math
 import re
 import warnings
@@ -21,7 +20,7 @@ from ..wavelength import air_to_vacuum
 from .constants import HC_EV
 from .isotopes import fraction
 from .species import SYMBOLS, Species, parse_species
-from .transitions import LineList, assemble
+from .transitions import LineList, assemble, open_text
 
 #: cm^-1 per eV.
 WAVENUMBER_PER_EV = 1e8 / HC_EV
@@ -79,7 +78,7 @@ class Header(NamedTuple):
 def recognise(path: Path) -> bool:
     """Whether a file is a text with VALD's heading near its beginning."""
     try:
-        start = _open(path, 16_384)
+        start = open_text(path, 16_384)
     except (OSError, EOFError):
         return False
     return "\0" not in start and bool(_WAVELENGTH.search(start)) and bool(_ENERGY.search(start))
@@ -112,7 +111,7 @@ def read(path: Path, medium: str | None = None) -> LineList:
     `bayne.synthesis.isotopes`. Wavelengths below 2000 Å are in vacuum also in lists "in air". Hydrogen lines are left
     out: they have their own opacity.
     """
-    lines = _open(path).splitlines()
+    lines = open_text(path).splitlines()
     text = [(number, line) for number, line in enumerate(lines, start=1) if not line.startswith("#")]
     if any("Output was truncated" in line for _, line in text[:3]):
         warnings.warn(f"{path}: VALD left lines out of this list; ask for shorter ranges of wavelength", stacklevel=2)
@@ -170,7 +169,7 @@ class _Table:
                     "by their ratios, is missing"
                 )
         return assemble(
-            _vacuum(wavelength * header.scale, medium),
+            below_2000_in_vacuum(wavelength * header.scale, medium),
             species,
             index[:, 0],
             log_gf,
@@ -181,14 +180,6 @@ class _Table:
             isotopes,
             index[:, 1],
         )
-
-
-def _open(path: Path, size: int = -1) -> str:
-    """Text of a file, unpacked."""
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if packed else path.open("rb") as file:
-        return file.read(size).decode("utf-8", errors="replace")
 
 
 def _header(number: int, line: str) -> Header:
@@ -278,6 +269,7 @@ def _isotopes(species: Species, reference: str) -> tuple[int, ...]:
     return tuple(mass for _, mass in pairs)
 
 
-def _vacuum(wavelength: FloatArray, medium: str) -> FloatArray:
+def below_2000_in_vacuum(wavelength: FloatArray, medium: str) -> FloatArray:
+    """Vacuum Å of wavelengths in a medium, which below 2000 Å is vacuum in any case."""
     air = (wavelength >= ALWAYS_VACUUM) if medium == "air" else np.zeros(len(wavelength), dtype=bool)
     return np.where(air, air_to_vacuum(np.where(air, wavelength, 5000.0)), wavelength)

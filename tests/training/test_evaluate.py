@@ -138,7 +138,7 @@ def test_all_numbers_go_into_json(tmp_path: Path) -> None:
     [
         ({"labels": (*LABELS[:3], "si_fe", "ba_fe")}, "lacks si_fe; the emulator does not know mg_fe"),
         ({"labels": LABELS[:3] + LABELS[:2:-1]}, "another order: teff, logg, fe_h, mg_fe, ba_fe"),
-        ({"resolution": 28_000.0}, "R = 50000.*R = 28000"),
+        ({"resolution": 80_000.0}, "R = 50000.*R = 80000"),
         ({"lower": (5000.0, *LOWER[1:])}, "test rows lie outside the domain of 'line', the first is row .*teff = 4"),
     ],
 )

@@ -11,6 +11,7 @@ from typing import Any
 from ..emulators.networks import network as network_of
 from ..errors import BayneError, ReadError, did_you_mean
 from ..settings import table_of, typed
+from ..wavelength import as_windows
 
 #: Settings of a kernel emulator, and the least of each.
 KERNEL = {"rank": 1, "steps": 1, "error_rank": 0, "spectra": 0}
@@ -120,6 +121,9 @@ class Config:
         See `Training`.
     kernel
         For ``network = "kernel-payne"``, which takes nothing but these: whole numbers that `train_kernel` explains.
+    windows, resolution, step_kms
+        Part of the grid that the emulator is of, vacuum Å, its R = λ/FWHM and its pixels (km/s); all three, or none for
+        the grid as it is.
     stage
         Recipe: the first stage trains, each later one fine-tunes on its own grid what the one before left.
     """
@@ -130,9 +134,15 @@ class Config:
     architecture: dict[str, Any] = field(default_factory=dict)
     training: Training = field(default_factory=Training)
     kernel: dict[str, Any] = field(default_factory=dict)
+    windows: tuple[tuple[float, float], ...] = ()
+    resolution: float = 0.0
+    step_kms: float = 0.0
     stage: tuple[Stage, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "windows", as_windows(self.windows) if len(self.windows) else ())
+        if len({bool(self.windows), self.resolution > 0, self.step_kms > 0}) > 1:
+            raise BayneError("windows, resolution and step_kms go together: give all three, or none")
         for key, value in self.kernel.items():
             if key not in KERNEL:
                 raise BayneError(f"[kernel]: unknown key {key!r}. {did_you_mean(key, KERNEL)}")

@@ -261,9 +261,10 @@ def evaluate(
     Parameters
     ----------
     emulator
-        Of the labels, the wavelengths and the resolution of the grid.
+        Of the labels of the grid.
     grid
-        From `read_grid`, or the file.
+        From `read_grid`, or the file. A sharper one that covers the emulator's wavelengths is brought to its pixels and
+        resolution.
     derivatives
         File of physical derivatives of a few stars by each label, on the same wavelengths.
     seed
@@ -284,6 +285,8 @@ def evaluate(
     """
     if not isinstance(grid, Grid):
         grid = read_grid(grid)
+    if float(grid.attributes["resolution"]) > (1 + SAME_RESOLUTION) * emulator.card.resolution:
+        grid = grid.observed(emulator.wavelength, emulator.card.resolution)
     _check(emulator, grid)
     rows = np.flatnonzero(grid.test)
     errors, attention = [emulator.error_at(x) for x in grid.labels[rows]], attention_map(emulator)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
 import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.ndimage import gaussian_filter1d
 from scipy.stats import ks_2samp
 
 from ..emulators.coordinates import GAP, segments
-from ..errors import ReadError
+from ..errors import BayneError, ReadError
+from ..files import digest
+from ..lsf import FWHM_PER_SIGMA
 from ..spectrum import FloatArray
-from ..wavelength import to_vacuum
+from ..wavelength import C_KMS, to_vacuum
+
+#: Standard deviations up to which the kernel to a lower resolution reaches, and spectra that are smoothed at a time.
+REACH, ROWS = 6.0, 16
 
 #: Chance that a grid in random order is called uneven.
 FALSE_ALARM = 1e-3
@@ -74,6 +81,62 @@ class Grid:
         ]
         return ", ".join(found)
 
+    def observed(self, wavelength: FloatArray, resolution: float) -> Grid:
+        """The same spectra on other pixels and at a lower resolution, of a Gaussian.
+
+        Parameters
+        ----------
+        wavelength
+            (q,) vacuum Å.
+        resolution
+            R = λ/FWHM.
+
+        Raises
+        ------
+        BayneError
+            A sharper resolution than the grid has, or wavelengths outside its windows.
+        """
+        own = float(self.attributes["resolution"])
+        if np.array_equal(wavelength, self.wavelength) and resolution == own:
+            return self
+        if resolution > own:
+            raise BayneError(f"resolution {resolution:g}: the grid is of {own:g}, and cannot be made sharper")
+        sigma = C_KMS / FWHM_PER_SIGMA * np.sqrt(1 / resolution**2 - 1 / own**2)
+        window, parts, covered = segments(self.wavelength), [], 0
+        for k in np.unique(window):
+            mine = np.flatnonzero(window == k)
+            grid = np.log(self.wavelength[mine])
+            wanted = np.log(wavelength)[
+                (wavelength >= self.wavelength[mine[0]]) & (wavelength <= self.wavelength[mine[-1]])
+            ]
+            if not wanted.size:
+                continue
+            # no further around than the kernel reaches
+            reach = (REACH * sigma + 1) / C_KMS
+            near = mine[(grid > wanted[0] - reach) & (grid < wanted[-1] + reach)]
+            grid = np.log(self.wavelength[near])
+            pixels = sigma / C_KMS * (grid.size - 1) / (grid[-1] - grid[0])
+            part = np.empty((len(self.flux), wanted.size), np.float32)
+            for i in range(0, len(part), ROWS):
+                some = slice(i, i + ROWS)
+                smooth = gaussian_filter1d(self.flux[some, near], pixels, axis=1, mode="nearest", truncate=REACH)
+                part[some] = CubicSpline(grid, smooth, axis=1)(wanted)
+            parts.append(part)
+            covered += wanted.size
+        if covered < wavelength.size:
+            low, high, missing = *self.wavelength[[0, -1]], wavelength.size - covered
+            raise BayneError(
+                f"{missing} of the wavelengths {wavelength[0]:.1f} to {wavelength[-1]:.1f} are outside "
+                f"the windows of the grid, {low:.1f} to {high:.1f} vacuum Å"
+            )
+        return replace(
+            self,
+            wavelength=wavelength,
+            flux=np.concatenate(parts, axis=1),
+            attributes=self.attributes | {"resolution": f"{resolution:g}"},
+            hash=digest({"wavelength": wavelength}, self.hash, f"{resolution:g}"),
+        )
+
 
 def read_grid(path: str | Path) -> Grid:
     """Read a grid file (HDF5).
@@ -122,9 +185,9 @@ def _read(path: Path, file: h5py.File) -> Grid:
     for label, spread in zip(names, np.ptp(labels, axis=0), strict=True):
         if spread == 0:
             raise ReadError(f"{path}: label {label!r} is the same in all rows: nothing can be learned about it")
-    digest = hashlib.sha256(repr(names).encode())
+    content = hashlib.sha256(repr(names).encode())
     for values in (labels, wavelength, flux):
-        digest.update(np.ascontiguousarray(values).tobytes())
+        content.update(np.ascontiguousarray(values).tobytes())
     return Grid(
         labels=labels,
         names=tuple(names),
@@ -132,7 +195,7 @@ def _read(path: Path, file: h5py.File) -> Grid:
         wavelength=wavelength,
         flux=flux,
         attributes={key: text(value) for key, value in file.attrs.items()},
-        hash=digest.hexdigest()[:16],
+        hash=content.hexdigest()[:16],
     )
 
 

@@ -19,6 +19,7 @@ from ..emulators.networks import network as network_of
 from ..emulators.trainable import Trainable
 from ..errors import BayneError
 from ..files import digest, replacing
+from ..wavelength import C_KMS
 from .card import grid_card
 from .config import Config, read_config
 from .derivatives import check_labels, check_wavelength
@@ -158,6 +159,10 @@ def _one(
     grid: Grid, settings: Config, base: Emulator | None, folder: Path | None, resume: bool, tell: Tell
 ) -> Emulator:
     """One emulator from one grid, from scratch or from `base`; written to the folder."""
+    if settings.windows:
+        ends = np.log(np.array(settings.windows))
+        pixels = [np.exp(np.arange(low, high, settings.step_kms / C_KMS)) for low, high in ends]
+        grid = grid.observed(np.concatenate(pixels), settings.resolution)
     _enough(grid)
     if uneven := grid.uneven():
         log.warning(

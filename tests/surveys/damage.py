@@ -349,8 +349,45 @@ def numbers(folder: Path) -> Path:
     return folder / "star.txt"
 
 
+def desi_spectra(folder: Path) -> Path:
+    """A file of exposures: the fibre map has a row for each of them."""
+    path = examples.desi_coadd(folder)
+    with fits.open(path, memmap=False) as hdus:
+        exposures = Table({"TARGETID": np.array(examples.TARGETS), "EXPID": np.arange(68028, 68032)})
+        hdus[1] = fits.BinTableHDU(exposures, name="FIBERMAP")
+        hdus.writeto(folder / "spectra-main-bright-10016.fits", overwrite=True)
+    path.unlink()
+    return folder / "spectra-main-bright-10016.fits"
+
+
+def eso_two_fluxes(folder: Path) -> Path:
+    """A product of ESO's archive with the flux before calibration too, which the header calls the lesser one."""
+    path = examples.eso(folder)
+    with fits.open(path, memmap=False) as hdus:
+        table = Table(hdus[1].data)
+        table["FLUX_RAW"], table["ERR_RAW"] = 1000 * table["FLUX"], 1000 * table["ERR"]
+        hdu = fits.BinTableHDU(table[["WAVE", "FLUX_RAW", "ERR_RAW", "FLUX", "ERR"]], name="SPECTRUM")
+        hdu.header.update(TUNIT1="nm", TUCD1="em.wl", TUTYP1="spec:Data.SpectralAxis.Value", VOCLASS="SPECTRUM V2.0")
+        for first, space in ((2, "eso"), (4, "spec")):
+            hdu.header[f"TUTYP{first}"] = f"{space}:Data.FluxAxis.Value"
+            hdu.header[f"TUTYP{first + 1}"] = f"{space}:Data.FluxAxis.Accurancy.StatError"
+        hdu.data["WAVE"] /= 10
+        fits.HDUList([hdus[0], hdu]).writeto(path, overwrite=True)
+    return path
+
+
 GOOD = EXAMPLES | {
     "apstar, one visit": Example(lambda folder: examples.apstar(folder, visits=1)),
+    "desi-coadd, spectra": Example(desi_spectra, {"row": 0}),
+    "eso-phase3, two fluxes": Example(eso_two_fluxes),
+    "lamost-lrs, image": Example(examples.lamost_image),
+    "lamost-lrs, DR1": Example(lambda folder: examples.lamost_image(folder, first=True)),
+    "gaia-rvs, raw CSV": Example(lambda folder: examples.gaia_rvs(folder, raw=True)),
+    "gaia-rvs, raw FITS": Example(lambda folder: examples.gaia_rvs(folder, name="RVS-Gaia-DR3.fits", raw=True)),
+    "gaia-rvs, FITS": Example(lambda folder: examples.gaia_rvs(folder, name="RVS-Gaia-DR3.fits")),
+    "gaia-rvs, ECSV": Example(lambda folder: examples.gaia_rvs(folder, name="RVS-Gaia-DR3.ecsv")),
+    "gaia-rvs, VOTable": Example(lambda folder: examples.gaia_rvs(folder, name="RVS-Gaia-DR3.xml")),
+    "mwm, APOGEE": Example(lambda folder: examples.mwm(folder, boss=0, apogee=1)),
     "fits-1d, compressed": Example(packed_image, {"medium": "air"}),
     "table, FITS": Example(fits_table),
     "table, FITS, one row": Example(fits_row),
@@ -367,7 +404,8 @@ OWN: dict[str, tuple[Spoil, ...]] = {
 }
 
 #: Those of the good files that are FITS.
-FITS = tuple(sorted(set(GOOD) - {"apogee-npz", "echelle-hdf5", "table", "table, CSV", "table, text"}))
+TEXT = {"table", "table, CSV", "table, text", "gaia-rvs", "gaia-rvs, raw CSV", "gaia-rvs, ECSV", "gaia-rvs, VOTable"}
+FITS = tuple(sorted(set(GOOD) - TEXT - {"apogee-npz", "echelle-hdf5"}))
 
 
 @dataclass(frozen=True)

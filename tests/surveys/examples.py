@@ -262,6 +262,199 @@ def echelle_hdf5(folder: Path, edit: Edit = unchanged, **attributes: Any) -> Pat
     return path
 
 
+def lamost_header(**more: Any) -> fits.PrimaryHDU:
+    """A primary HDU of LAMOST."""
+    primary = fits.PrimaryHDU()
+    known = {"TELESCOP": "LAMOST", "DESIG": "LAMOST J000000.00+000000.0", "OBSID": 1, "HELIO_RV": -29.3}
+    primary.header.update(known | {"HELIO": True, "VACUUM": True} | more)
+    return primary
+
+
+def lamost_planes(edit: Edit, mask: np.ndarray | None) -> np.ndarray:
+    """(5, 500) flux, inverse variance, wavelength, and-mask and or-mask; half of the pixels in each arm."""
+    wave = 10 ** (3.7384 + 1e-4 * np.arange(500))
+    halves = [star(part, 100.0) for part in (wave[:250], wave[250:])]
+    for half in halves:
+        edit(*half)
+    flux, error = (np.concatenate(parts) for parts in zip(*halves, strict=True))
+    bits = np.zeros(500) if mask is None else mask
+    return np.array([flux, ivar(error), wave, bits, np.full(500, 1.0)]).astype("f4")
+
+
+GRID = {"COEFF0": 3.7384, "COEFF1": 1e-4}
+
+
+def lamost(folder: Path, edit: Edit = unchanged, mask: np.ndarray | None = None, **header: Any) -> Path:
+    """A low-resolution file as since DR8: one row of arrays, all float32."""
+    primary = lamost_header(**(GRID | {"CLASS": "STAR", "Z": -1e-4} | header))
+    names = ("FLUX", "IVAR", "WAVELENGTH", "ANDMASK", "ORMASK")
+    planes = dict(zip(names, lamost_planes(edit, mask)[:, None], strict=True))
+    path = folder / "spec-55877-B7708_sp03-110.fits"
+    fits.HDUList([primary, fits.BinTableHDU(Table(planes), name="COADD")]).writeto(path, overwrite=True)
+    return path
+
+
+def lamost_image(folder: Path, edit: Edit = unchanged, first: bool = False, **header: Any) -> Path:
+    """A low-resolution file as until DR7; in the first release the third row is no wavelength."""
+    planes = lamost_planes(edit, None)
+    said = "Flux Inverse Subcontinuum Andmask Ormask" if first else "Flux, Inverse, Wavelength, Andmask, Ormask"
+    if first:
+        planes[2] = 1.0
+    primary = lamost_header(CLASS="STAR", Z=-1e-4, EXTEN0=said, **(GRID | header))
+    primary.data = planes
+    path = folder / "spec-55862-B6212_sp06-020.fits"
+    fits.HDUList([primary]).writeto(path, overwrite=True)
+    return path
+
+
+def lamost_mrs(folder: Path, edit: Edit = unchanged, coadd: str = "BR") -> Path:
+    """Combinations of the arms given, and two exposures of each arm; those of red run from the red to the blue."""
+    hdus = [lamost_header(EXTNAME="Information")]
+    for name in (*(f"COADD_{arm}" for arm in coadd), "B-83555758", "B-83555772", "R-83555758", "R-83555772"):
+        loglam = (3.7 if "B" in name[-1:] + name[:1] else 3.8) + 1e-5 * np.arange(400)
+        flux, error = star(10**loglam, 200.0 if name.startswith("COADD") else 50.0)
+        edit(flux, error)
+        table = {"FLUX": flux.astype("f4"), "IVAR": ivar(error).astype("f4"), "LOGLAM": loglam.astype("f4")}
+        table |= {key: np.zeros(400, "i2") for key in (("ANDMASK", "ORMASK") if "COADD" in name else ("PIXMASK",))}
+        rows = Table(table)[:: -1 if name.startswith("R-") else 1]
+        hdus.append(fits.BinTableHDU(rows, name=name))
+    path = folder / "med-58025-HIP9645901_sp02-051.fits"
+    fits.HDUList(hdus).writeto(path, overwrite=True)
+    return path
+
+
+#: Sources of the Gaia examples.
+SOURCES = (2052747119115620352, 4268620287278693120)
+
+
+def rvs_table(edit: Edit, sources: int, raw: bool) -> Table:
+    """A row per pixel, or (raw) a row of arrays per source without wavelengths; source k has the level k + 1."""
+    wave = 846.0 + 0.01 * np.arange(2401)
+    spectra = [star(wave, float(k + 1)) for k in range(sources)]
+    for spectrum in spectra:
+        edit(*spectrum)
+    flux, error = (np.array(planes, "f4") for planes in zip(*spectra, strict=True))
+    if raw:
+        return Table({"source_id": np.array(SOURCES[:sources]), "flux": flux, "flux_error": error})
+    table = Table({"source_id": np.repeat(SOURCES[:sources], 2401), "wavelength": np.tile(wave, sources)})
+    table["flux"], table["flux_error"] = flux.ravel(), error.ravel()
+    table["wavelength"].unit = "nm"
+    return table
+
+
+def gaia_rvs(
+    folder: Path, edit: Edit = unchanged, name: str = "RVS-Gaia-DR3.csv", sources: int = 1, raw: bool = False
+) -> Path:
+    """CSV, ECSV, VOTable or FITS, by the ending; in CSV an array is text."""
+    table = rvs_table(edit, sources, raw)
+    path = folder / name
+    if raw and path.suffix == ".csv":
+        for column in ("flux", "flux_error"):
+            table[column] = ["[" + ",".join(map(str, cell)) + "]" for cell in table[column]]
+    known = {".csv": "csv", ".ecsv": "ascii.ecsv", ".xml": "votable", ".fits": "fits"}
+    table.write(path, overwrite=True, format=known[path.suffix])
+    return path
+
+
+def mwm_table(
+    name: str, rows: int, edit: Edit = unchanged, flags: int = 0, star_file: bool = False
+) -> fits.BinTableHDU:
+    """One table of a mwmStar or mwmVisit file; row k has the level 10 (k + 1)."""
+    start, step, n = (3.5523, 1e-4, 4648) if name.startswith("BOSS") else (4.179, 6e-6, 8575)
+    wave = 10 ** (start + step * np.arange(n))
+    planes = [star(wave, 10.0 * (k + 1)) for k in range(rows)]
+    for plane in planes:
+        edit(*plane)
+    flux, error = (np.array(rows, "f4").reshape(-1, n) for rows in (zip(*planes, strict=True) if planes else ([], [])))
+    table = {"sdss_id": np.full(rows, 42), "flux": flux, "ivar": ivar(error).astype("f4")}
+    table["pixel_flags"] = np.full((rows, n), flags)
+    table |= {"wavelength": np.tile(wave, (rows, 1))} if star_file else {"mjd": 59804 + np.arange(rows)}
+    hdu = fits.BinTableHDU(Table(table), name=name)
+    hdu.header.update(CRVAL=start, CDELT=step, NPIXELS=n)
+    return hdu
+
+
+def mwm(
+    folder: Path, edit: Edit = unchanged, boss: int = 1, apogee: int = 0, flags: int = 0, visits: bool = False
+) -> Path:
+    """A file with so many spectra of BOSS and of APOGEE; the other tables are empty."""
+    held = {"BOSS/APO": boss, "BOSS/LCO": 0, "APOGEE/APO": apogee, "APOGEE/LCO": 0}
+    hdus = [mwm_table(name, rows, edit, flags, not visits) for name, rows in held.items()]
+    path = folder / ("mwmVisit-0.6.0-42.fits" if visits else "mwmStar-0.6.0-42.fits")
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(path, overwrite=True)
+    return path
+
+
+def weave(folder: Path, edit: Edit = unchanged, mode: str = "LOWRES", **header: Any) -> Path:
+    """Three fibres of the red arm; row k has 10 (k + 1) counts, and a sensitivity of 2."""
+    wave = 6000.0 + 0.5 * np.arange(400)
+    rows = [star(wave, 10.0 * (k + 1)) for k in range(3)]
+    flux, error = (np.array(plane) for plane in zip(*rows, strict=True))
+    edit(flux, error)
+    primary = fits.PrimaryHDU()
+    primary.header.update(CAMERA="WEAVERED", MODE=mode, OBSMODE="MOS")
+    planes = {"RED_DATA": flux, "RED_IVAR": ivar(error), "RED_SENSFUNC": np.full(flux.shape, 2.0)}
+    images = [fits.ImageHDU(plane.astype("f4"), name=name) for name, plane in planes.items()]
+    for image in images:
+        image.header.update({"CRVAL1": 6000.0, "CD1_1": 0.5, "CRPIX1": 1.0, "CUNIT1": "Angstrom"} | header)
+    names = [f"WVE_00000000+000000{k}" for k in range(3)]
+    fibres = Table({"FIBREID": np.arange(101, 104), "CNAME": names, "TARGID": ["a", "b", "b"]})
+    path = folder / "single_1003453.fit"
+    fits.HDUList([primary, *images, fits.BinTableHDU(fibres, name="FIBTABLE")]).writeto(path, overwrite=True)
+    return path
+
+
+def eso(folder: Path, edit: Edit = unchanged, column: dict[str, str] | None = None, **header: Any) -> Path:
+    """A product of ESO's archive: one row of arrays, the sky before the flux; `column` replaces cards of the table."""
+    wave = 5000.0 + 0.05 * np.arange(500)
+    flux, error = star(wave)
+    edit(flux, error)
+    quality = np.zeros(500, "i4")
+    table = Table({"WAVE": [wave], "BG": [np.zeros(500)], "FLUX": [flux], "ERR": [error], "QUAL": [quality]})
+    hdu = fits.BinTableHDU(table, name="SPECTRUM")
+    hdu.header.update({"TUNIT1": "angstrom", "TUCD1": "em.wl;obs.atmos", "VOCLASS": "SPECTRUM V1.0"} | (column or {}))
+    roles = ("SpectralAxis.Value", "BackgroundModel.Value", "FluxAxis.Value")
+    roles += ("FluxAxis.Accuracy.StatError", "FluxAxis.Accuracy.QualityStatus")
+    hdu.header.update({f"TUTYP{i + 1}": f"Spectrum.Data.{role}" for i, role in enumerate(roles)})
+    primary = fits.PrimaryHDU()
+    known = {"INSTRUME": "UVES", "SPECSYS": "BARYCENT", "SPEC_RES": 42_310.0, "OBJECT": "HD 1", "CONTNORM": False}
+    primary.header.update(known | header)
+    path = folder / "ADP.2016-07-18T09.fits"
+    fits.HDUList([primary, hdu]).writeto(path, overwrite=True)
+    return path
+
+
+def fourmost(folder: Path, edit: Edit = unchanged, step: float = 0.25, kind: str = "em.wl") -> Path:
+    """An L1 spectrum of 4MOST."""
+    wave = 5200.0 + step * np.arange(500)
+    flux, error = star(wave, 1.0)
+    edit(flux, error)
+    columns = {"WAVE": wave, "FLUX": flux, "ERR_FLUX": error, "QUAL": np.zeros(500, "i4"), "FLUX_NOSS": flux + 1}
+    hdu = fits.BinTableHDU(Table({name: [column] for name, column in columns.items()}), name="PHASE3SPECTRUM")
+    hdu.header.update({"TUNIT1": "Angstrom", **({"TUCD1": kind} if kind else {})})
+    primary = fits.PrimaryHDU()
+    primary.header.update(INSTRUME="QMOST", SPECSYS="BARYCENT", CNAME="00000000+0000000", SPEC_RES=5000.0)
+    path = folder / "qmost_20221010_100101_LJ1.fits"
+    fits.HDUList([primary, hdu]).writeto(path, overwrite=True)
+    return path
+
+
+def benchmark(folder: Path, edit: Edit = unchanged, name: str = "UVES_epsEri_47000.fits", unit: str = "NM") -> Path:
+    """A spectrum of the library of benchmark stars."""
+    wave = 4800.0 + 0.01 * np.arange(200_000)
+    flux, error = star(wave, 1.0)
+    edit(flux, error)
+    scale = 10.0 if unit == "NM" else 1.0
+    hdus = [fits.PrimaryHDU(flux.astype("f4")), fits.ImageHDU(error.astype("f4"), name="SIGMA")]
+    for hdu in hdus:
+        hdu.header.update(
+            ORIGIN="iSpec", CUNIT1=unit, CTYPE1="AWAV", CRVAL1=4800.0 / scale, CDELT1=0.01 / scale, CRPIX1=1
+        )
+    path = folder / name
+    fits.HDUList(hdus).writeto(path, overwrite=True)
+    return path
+
+
 @dataclass(frozen=True)
 class Example:
     """How to write a file of a format, and the options to read it with."""
@@ -271,11 +464,19 @@ class Example:
 
 
 EXAMPLES = {
+    "4most-l1": Example(fourmost),
     "apogee-npz": Example(apogee_npz),
     "apstar": Example(apstar),
     "apvisit": Example(apvisit),
     "aspcapstar": Example(aspcapstar),
     "desi-coadd": Example(desi_coadd, {"row": 0}),
+    "eso-phase3": Example(eso),
+    "gaia-benchmark": Example(benchmark),
+    "gaia-rvs": Example(gaia_rvs),
+    "lamost-lrs": Example(lamost),
+    "lamost-mrs": Example(lamost_mrs),
+    "mwm": Example(mwm),
+    "weave-l1": Example(weave, {"row": 0}),
     "echelle-hdf5": Example(echelle_hdf5, {"medium": "air", "instrument": "tres"}),
     "fits-1d": Example(fits_1d, {"medium": "air"}),
     "galah": Example(galah),

@@ -10,7 +10,7 @@ from scipy.sparse import dia_matrix
 
 from bayne import ReadError, read_spectrum
 from bayne.lsf import BandedLSF
-from surveys import examples
+from surveys import damage, examples
 
 
 def test_targets_are_chosen_by_id_or_row(tmp_path: Path) -> None:
@@ -28,6 +28,15 @@ def test_rows_of_one_target_have_ids_of_their_own(tmp_path: Path) -> None:
     spectra = [read_spectrum(path, row=row) for row in range(4)]
     assert len({spectrum.id for spectrum in spectra}) == 4
     assert spectra[2].star_id == spectra[3].star_id
+
+
+def test_exposures_of_a_target_are_rows(tmp_path: Path) -> None:
+    path = damage.desi_spectra(tmp_path)
+    levels = [float(np.median(read_spectrum(path, row=row).arms[0].flux)) for row in (2, 3)]
+    assert levels == pytest.approx([30.0, 40.0])
+    assert read_spectrum(path, row=3).provenance["header"]["EXPID"] == 68031
+    with pytest.raises(ReadError, match=r"in rows \[2, 3\]; choose one with row="):
+        read_spectrum(path, targetid=examples.TARGETS[3])
 
 
 @pytest.mark.parametrize(

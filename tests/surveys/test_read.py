@@ -29,7 +29,9 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
 
 def test_formats_are_listed_and_a_wrong_name_is_helped(tmp_path: Path) -> None:
     path = examples.apvisit(tmp_path)
-    with pytest.raises(ReadError, match=r"unknown format 'apvist'. Did you mean 'apvisit'\? Known: apogee-npz, apstar"):
+    with pytest.raises(
+        ReadError, match=r"unknown format 'apvist'. Did you mean 'apvisit'\? Known: .*apogee-npz, apstar"
+    ):
         read_spectrum(path, format="apvist")
 
 
@@ -45,7 +47,7 @@ def test_what_is_no_spectrum(tmp_path: Path, content: bytes) -> None:
 def test_an_unknown_fits_file_is_described(tmp_path: Path) -> None:
     path = tmp_path / "image.fits"
     fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.ones((5, 5)), name="SCI")]).writeto(path)
-    with pytest.raises(ReadError, match=r"HDUs \['', 'SCI'\].*Known formats: apogee-npz, .*format="):
+    with pytest.raises(ReadError, match=r"HDUs \['', 'SCI'\].*Known formats: .*apogee-npz, .*format="):
         read_spectrum(path)
 
 

@@ -151,7 +151,12 @@ def test_mike(shared: Path, star: str) -> None:
 @pytest.mark.parametrize(
     ("file", "options", "pixels", "counts"),
     [
-        ("gaia_rvs/Kepler-93.csv.gz", VACUUM | {"unit": "nm"}, 2401, {"not finite": 7, "no information": 7}),
+        ("gaia_rvs/Kepler-93.csv.gz", {}, 2401, {"not finite": 7, "no information": 7}),
+        ("gaia_rvs/HD176650.csv.gz", {}, 2401, {}),
+        ("lamost/3703110.fits.gz", {}, 3909, {}),
+        ("lamost/spec-55939-GAC_061N46_V3_sp07-078.fits", {}, 3894, {"no information": 182}),
+        ("lamost/med-58025-HIP9645901_sp02-051.fits.gz", {}, 7577, {"no information": 24}),
+        ("desi/coadd-5-169-thru20210419.fits", {"row": 4}, 7958, {}),
         ("h_band/arcturus_observed.txt.gz", AIR, 44_445, {}),
         (
             "hires/rj26.531_adj.fits",
@@ -165,6 +170,7 @@ def test_mike(shared: Path, star: str) -> None:
             167_036,
             {"no information": 8872, "filled gap": 176},
         ),
+        ("sdss/spec-3128-54776-0008.fits", {}, 3815, {"BRIGHTSKY": 69}),
         ("benchmark/UVES_epsEri-2_47000.fits", {}, 200_000, {"no information": 7467}),
         ("benchmark/iraf_UVES.POP_delEri_47000.fits", {}, 200_000, {"filled gap": 6999}),
         ("benchmark/HARPS.GBOG_Procyon.fits", {}, 200_000, {"filled gap": 3295}),
@@ -183,9 +189,57 @@ def test_lines_of_the_benchmark_stars_are_at_rest(shared: Path) -> None:
     """Their unit, NM, and their medium are understood."""
     for name in ("UVES_epsEri-2", "iraf_UVES.POP_delEri", "ATLAS.Sun"):
         spectrum = read_spectrum(shared / "spectra" / "benchmark" / f"{name}_47000.fits")
+        assert spectrum.frame == "rest"
+        assert np.median(spectrum.arms[0].wavelength / spectrum.arms[0].lsf.fwhm) == pytest.approx(47_000)  # type: ignore[union-attr]
         assert median(velocities(spectrum, (4859.741, 5682.633, 5857.451, 6643.630, 6717.681), 0.0)) == pytest.approx(
             0.0, abs=0.7
         )
+
+
+def balmer(spectrum: Spectrum, line: float, guess: float) -> float:
+    """Velocity (km/s) of a broad line at low resolution, by its centroid within 350 km/s."""
+    vacuum = float(air_to_vacuum(line))
+    (arm,) = (arm for arm in spectrum.arms if arm.wavelength[0] < vacuum < arm.wavelength[-1])
+    shift = C_KMS * (arm.wavelength / vacuum - 1) - guess
+    near = np.abs(shift) < 350
+    depth = np.clip(np.percentile(arm.flux[np.abs(shift) < 900], 85) - arm.flux[near], 0, None)
+    return guess + float(np.sum(shift[near] * depth) / np.sum(depth))
+
+
+def test_lamost_is_in_vacuum_and_heliocentric(shared: Path) -> None:
+    """Air or the Earth's motion would be off by 83 or 30 km/s; of G stars both arms agree with the survey."""
+    offsets = []
+    for file in ("3706009", "3706103", "3706125", "3709013", "3709131"):
+        spectrum = read_spectrum(shared / "spectra" / "lamost" / f"{file}.fits.gz")
+        stated = spectrum.provenance["stated_rv_kms"]
+        offsets.append([balmer(spectrum, line, stated) - stated for line in (4861.34, 6562.80)])
+        assert snr(spectrum.arms[0]) == pytest.approx(spectrum.provenance["header"]["SNRG"], rel=0.1)
+    assert np.abs(np.median(offsets, axis=0)) == pytest.approx([0, 0], abs=8)
+
+
+def test_releases_of_lamost(shared: Path) -> None:
+    for folder, pixels in (("lamost_dr1", 3200), ("lamost_repeats", 3400)):
+        for path in sorted((shared / "libraries" / folder).glob("*.fits.gz"))[:10]:
+            spectrum = read_spectrum(path)
+            assert spectrum.n_good > pixels
+            assert spectrum.star_id.startswith("LAMOST J")
+
+
+@pytest.mark.parametrize("exposure", [None, 83555758, 83555799])
+def test_lamost_mrs_has_one_velocity(shared: Path, exposure: int | None) -> None:
+    """Single exposures are heliocentric as the combination is: the Earth moved by 11 km/s."""
+    path = shared / "spectra" / "lamost" / "med-58025-HIP9645901_sp02-051.fits.gz"
+    spectrum = read_spectrum(path, exposure=exposure)
+    found = velocities(spectrum, (5183.604, 5172.684, 6643.630, 6717.681, 6439.075), -20.0)
+    assert median(found) == pytest.approx(-20.5, abs=4)
+
+
+@pytest.mark.parametrize("star", ["Kepler-93", "HD176650"])
+def test_gaia_rvs_is_in_vacuum_and_at_rest(shared: Path, star: str) -> None:
+    spectrum = read_spectrum(shared / "spectra" / "gaia_rvs" / f"{star}.csv.gz")
+    found = velocities(spectrum, (8498.02, 8542.09, 8662.14), 0.0)
+    assert abs(median(found)) < 1.5
+    assert np.median(spectrum.arms[0].flux) == pytest.approx(1, abs=0.03)
 
 
 @pytest.mark.parametrize(

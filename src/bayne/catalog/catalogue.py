@@ -26,7 +26,7 @@ from ..labels import possible
 log = logging.getLogger("bayne")
 
 #: Columns that say which of the spectra of a file.
-WHICH = ("row", "hdu", "targetid", "visit")
+WHICH = ("row", "hdu", "targetid", "source_id", "visit", "exposure")
 
 PRIOR, ERROR, START = "_prior", "_prior_error", "_start"
 

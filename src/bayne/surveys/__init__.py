@@ -10,12 +10,20 @@ from . import (  # noqa: F401  (importing a reader registers it)
     apogee_visit,
     apstar,
     aspcapstar,
+    benchmark,
     desi_coadd,
     echelle_hdf5,
+    eso_phase3,
     fits_1d,
+    fourmost,
+    gaia_rvs,
     galah,
+    lamost,
+    lamost_mrs,
+    mwm,
     sdss_spec,
     table,
+    weave,
 )
 from .objects import from_specutils
 from .read import read_spectrum

@@ -44,6 +44,11 @@ def origin(file: str, reader: str, header: Mapping[str, Any] | None = None, **mo
     return plain({"file": file, "format": reader, **({"header": header} if header else {}), **more})
 
 
+def stem(path: Path) -> str:
+    """Name of a file without its ending, and without ``.gz`` after that."""
+    return Path(path.name.removesuffix(".gz")).stem
+
+
 def named(path: Path, hdu: int | str | None) -> str:
     """Identity of a spectrum that has none of its own: that of its file, and the HDU where one was asked for."""
     return path.stem if hdu is None else f"{path.stem}-{hdu}"

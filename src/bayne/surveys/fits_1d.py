@@ -72,11 +72,11 @@ def read(
         )
     counts: dict[str, int] = {}
     arm = make_arm(
-        angstrom(_wavelength(path, header, flux.size), unit or value(header, "CUNIT1") or "Angstrom", "CUNIT1"),
+        angstrom(axis_wavelengths(path, header, flux.size), unit or value(header, "CUNIT1") or "Angstrom", "CUNIT1"),
         flux,
         counts=counts,
         **usable_errors(**spread),
-        medium=choose_medium(medium, _stated_medium(header)),
+        medium=choose_medium(medium, stated_medium(header)),
     )
     return stated_spectrum(
         [arm],
@@ -116,7 +116,7 @@ def _axis(header: Any) -> bool:
     return long == [1] and "CRVAL1" in header and ("CDELT1" in header or "CD1_1" in header)
 
 
-def _wavelength(path: Path, header: Any, n: int) -> FloatArray:
+def axis_wavelengths(path: Path, header: Any, n: int) -> FloatArray:
     """(n,) wavelengths in the header's unit.
 
     Linear; IRAF's logarithm (DC-FLAG = 1, log10); or that of the FITS standard (WAVE-LOG, AWAV-LOG:
@@ -137,7 +137,8 @@ def _wavelength(path: Path, header: Any, n: int) -> FloatArray:
     return 10.0**line if logarithmic else line
 
 
-def _stated_medium(header: Any) -> Any:
+def stated_medium(header: Any) -> Any:
+    """What ``AIRORVAC`` or ``CTYPE1`` (WAVE, AWAV) say of the medium; None where they say nothing."""
     stated = value(header, "AIRORVAC")
     if stated is not None:
         return stated

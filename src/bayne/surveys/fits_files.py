@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from astropy.io import fits
+from numpy.typing import NDArray
 
 from ..errors import ReadError
 
@@ -179,6 +180,20 @@ def image(hdus: Any, name: str | int, path: Path) -> np.ndarray:
     return np.asarray(data)
 
 
+def row_of(hdus: Any, name: str | int, index: int, path: Path) -> np.ndarray:
+    """One row of an image: a file may hold hundreds of them, and only this one is read.
+
+    Raises
+    ------
+    ReadError
+        The extension is missing, is no image, or has no such row.
+    """
+    hdu = extension(hdus, name, path)
+    if not hdu.is_image or len(hdu.shape) < 2 or hdu.shape[0] <= index:
+        raise ReadError(f"{path.name}: extension {name!r} has no row {index}")
+    return np.asarray(hdu.section[index])
+
+
 def records(hdus: Any, name: str | int, path: Path) -> Any:
     """Table of one HDU, as `astropy.io.fits.FITS_rec`.
 
@@ -192,6 +207,36 @@ def records(hdus: Any, name: str | int, path: Path) -> Any:
         raise ReadError(f"{path.name}: extension {name!r} is no table")
     check_row(hdu, name, path)
     return hdu.data
+
+
+def columns(hdus: Any, name: str | int, wanted: Iterable[str], path: Path) -> dict[str, np.ndarray]:
+    """Columns of numbers of one HDU, by their names in lower case, whatever their case in the file.
+
+    Raises
+    ------
+    ReadError
+        As `records`, or a column is missing or holds something else than numbers; those that exist are listed.
+    """
+    data = records(hdus, name, path)
+    own = {column.lower(): column for column in data.columns.names}
+    for key in wanted:
+        if key not in own:
+            known = ", ".join(data.columns.names)
+            raise ReadError(f"{path.name}: the table {name!r} has no column {key!r}; it has {known}")
+    return {key: real(data[own[key]], f"{path.name}: column {own[key]!r}") for key in wanted}
+
+
+def one_row(column: np.ndarray, path: Path) -> np.ndarray:
+    """(n,) values of a column that has a pixel in every row, or all pixels in its only row.
+
+    Raises
+    ------
+    ReadError
+        There are several rows of arrays, and with them several spectra.
+    """
+    if column.ndim > 1 and len(column) != 1:
+        raise ReadError(f"{path.name} holds {len(column)} spectra where one is expected; give each a file of its own")
+    return np.ravel(column)
 
 
 def check_row(hdu: Any, name: str | int, path: Path) -> None:
@@ -256,6 +301,19 @@ def column_names(header: Any, key: str = "TTYPE") -> list[str]:
 def linear_grid(header: Any, n: int) -> np.ndarray:
     """(n,) values along the first axis of a header, which is linear."""
     return float(header["CRVAL1"]) + float(header["CDELT1"]) * pixels(header, n)
+
+
+def exact_grid(stored: np.ndarray, start: float | None, step: float | None) -> NDArray[np.float64]:
+    """log10 wavelengths in full precision, where a grid of this start and step explains the stored ones.
+
+    Files store them as float32, which rounds by up to 0.08 km/s. Where the grid is further off than that, or unknown,
+    the stored values are right.
+    """
+    values: NDArray[np.float64] = stored.astype(np.float64)
+    if start is None or not step:
+        return values
+    exact = start + step * np.round((values - start) / step)
+    return exact if np.all(np.abs(exact - values) < 5e-7) else values
 
 
 def pixels(header: Any, n: int) -> np.ndarray:

@@ -71,9 +71,11 @@ def read_spectrum(
     normalized: bool | None = None,
     unit: str | None = None,
     visit: int | str | None = None,
-    targetid: int | None = None,
+    targetid: int | str | None = None,
+    source_id: int | str | None = None,
     row: int | None = None,
     hdu: int | str | None = None,
+    exposure: int | str | None = None,
     wavelength: str | PathLike[str] | None = None,
 ) -> Spectrum:
     """Read a spectrum from a file of any known format.
@@ -86,23 +88,30 @@ def read_spectrum(
         Name of the format, see `bayne.surveys.format_names`; recognised from the content where None.
     medium
         ``"vacuum"`` or ``"air"``: needed by formats that do not state it (``fits-1d``, ``table``,
-        ``echelle-hdf5``), and there it overrides what a file states.
+        ``echelle-hdf5``), and there it overrides what a file states; so it does in ``eso-phase3``, ``4most-l1``
+        and ``weave-l1``.
     frame
         ``"observed"``, ``"barycentric"`` or ``"rest"``, for the same formats; ``"observed"`` where neither
-        file nor caller states it.
+        file nor caller states it. Also for ``gaia-benchmark``, at rest by default.
     instrument
-        Name of a profile (`bayne.load_instrument`) that gives the line-spread function, same formats.
+        Name of a profile (`bayne.load_instrument`) that gives the line-spread function, for ``fits-1d``, ``table``,
+        ``echelle-hdf5``, ``eso-phase3`` and ``gaia-benchmark``.
     normalized
         Whether the flux has been divided by a continuum, same formats.
     unit
         Unit of wavelengths that carry none, such as ``"Angstrom"`` or ``"nm"`` (``fits-1d``, ``table``).
     visit
         ``apstar``: 1, 2, ... for a visit, ``"global"`` for the combination with global weights; None is the
-        combination with weights per pixel.
+        combination with weights per pixel. ``mwm``: 1, 2, ... for a visit.
     targetid, row
-        ``desi-coadd``: which of the spectra in the file, by TARGETID or by row from 0.
+        Which of the spectra in the file, by TARGETID (``desi-coadd``), by CNAME or TARGID (``weave-l1``), or by row
+        from 0 in both.
+    source_id
+        ``gaia-rvs``: which of the sources in the file.
     hdu
-        Number or name of the HDU, where a FITS file has several spectra (``fits-1d``, ``table``).
+        Number or name of the HDU, where a FITS file has several spectra (``fits-1d``, ``table``, ``mwm``).
+    exposure
+        ``lamost-mrs``: number of a single exposure; None is the combination.
     wavelength
         ``apogee-npz``: file with the wavelengths; looked for beside the spectrum where None.
 
@@ -123,7 +132,7 @@ def read_spectrum(
     """
     given = dict(
         medium=medium, frame=frame, instrument=instrument, normalized=normalized, unit=unit, visit=visit,
-        targetid=targetid, row=row, hdu=hdu, wavelength=wavelength,
+        targetid=targetid, source_id=source_id, row=row, hdu=hdu, exposure=exposure, wavelength=wavelength,
     )  # fmt: skip
     options = {name: option for name, option in given.items() if option is not None}
     file = Path(fspath(path))

@@ -10,10 +10,10 @@ import numpy as np
 from ..errors import ReadError
 from ..instrument import load_instrument
 from ..lsf import FWHM_PER_SIGMA, GaussianLSF
-from ..spectrum import FloatArray, Spectrum, make_arm
+from ..spectrum import Spectrum, make_arm
 from ..wavelength import C_KMS
 from .build import bad_bits, origin, plain
-from .fits_files import column_names, keep, number, open_fits, real, records, value
+from .fits_files import column_names, exact_grid, keep, number, open_fits, real, records, value
 from .registry import Peek, register
 from .stated import velocity
 
@@ -55,7 +55,7 @@ def read(path: Path) -> Spectrum:
     }
     name = _instrument(header, results)
     profile = load_instrument(name)
-    wavelength = 10.0 ** _grid(header, column["loglam"])
+    wavelength = 10.0 ** exact_grid(column["loglam"], number(header, "COEFF0"), number(header, "COEFF1"))
     width = profile.lsf(profile.arms[0].name, wavelength)
     if "wdisp" in column:
         sigma = column["wdisp"].astype(np.float64)
@@ -85,16 +85,6 @@ def read(path: Path) -> Spectrum:
         provenance=origin(path.name, "sdss-spec", kept, **velocity(C_KMS * z if is_star else None)),
         counts=counts,
     )
-
-
-def _grid(header: Any, loglam: np.ndarray) -> FloatArray:
-    """log10 wavelengths in full precision: files store them as float32, which rounds by up to 0.08 km/s."""
-    stored = loglam.astype(np.float64)
-    start, step = number(header, "COEFF0"), number(header, "COEFF1")
-    if start is None or not step:
-        return stored
-    exact = start + step * np.round((stored - start) / step)
-    return exact if np.all(np.abs(exact - stored) < 5e-7) else stored
 
 
 def _results(hdus: Any) -> dict[str, Any]:

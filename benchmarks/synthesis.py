@@ -29,7 +29,8 @@ from bayne.synthesis.linelist import read_linelist
 from bayne.synthesis.lte import LTE
 from bayne.synthesis.models import read_models
 from bayne.synthesis.pysme import PySME
-from bayne.synthesis.synthesiser import at_resolution, fine_windows, output_windows
+from bayne.synthesis.synthesiser import at_resolution, fine_windows
+from bayne.wavelength import log_pixels
 
 WINDOWS = {"blue": (4715.0, 4900.0), "green": (5650.0, 5870.0), "red": (6480.0, 6735.0), "infrared": (7590.0, 7885.0)}
 RESOLUTION = 50_000.0
@@ -83,7 +84,7 @@ def main() -> None:
     whole = whole.of([species for species in whole.species if species.name not in options.without])
     rows, spectra, seconds = [], {}, {"lte": 0.0, "PySME": 0.0, "lte, first": 0.0}
     for window, (low, high) in WINDOWS.items():
-        fine, wave = fine_windows([(low, high)], RESOLUTION), output_windows([(low, high)], 2.0)
+        fine, wave = fine_windows([(low, high)], RESOLUTION), log_pixels([(low, high)], 2.0)
         lines = whole.between(fine[0][0] - MARGIN, fine[0][-1] + MARGIN)
         ours, theirs = LTE(lines, fine), PySME(lines, fine)
         for i, (star, (teff, logg, fe_h, vmic)) in enumerate(STARS.items()):

@@ -65,7 +65,8 @@ class Instrument:
     lsf_box, lsf_box_sigma
         Top-hat fraction of the LSF variance, and the standard deviation of the prior on a common factor of it.
     telluric
-        Windows (m, 2), Å in the profile's medium and the observer's frame, that telluric absorption makes useless.
+        Windows (m, 2), Å in the profile's medium and the observer's frame, that telluric absorption, a gap between
+        detectors or an overlap of arms makes useless.
     mask_bits
         Bit number of each named flag in the survey's mask.
     bad_bits

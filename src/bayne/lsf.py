@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import CubicSpline
+from scipy.ndimage import gaussian_filter1d
 
 from .equality import EqualByContent
 from .errors import BayneError
@@ -13,6 +15,36 @@ from .wavelength import C_KMS
 
 #: FWHM of a Gaussian in units of its standard deviation, 2 sqrt(2 ln 2).
 FWHM_PER_SIGMA = 2.354820045030949
+
+#: Standard deviations up to which a Gaussian kernel is computed.
+KERNEL_SIGMAS = 6.0
+
+
+def smoothed(flux: ArrayLike, log_wavelength: ArrayLike, wanted: ArrayLike, sigma_kms: float) -> NDArray[np.float64]:
+    """Spectra convolved with a Gaussian, on other pixels.
+
+    Parameters
+    ----------
+    flux
+        (..., n).
+    log_wavelength
+        (n,) ln λ, uniform.
+    wanted
+        (m,) ln λ of the pixels, inside.
+    sigma_kms
+        Standard deviation, km/s.
+
+    Returns
+    -------
+    array
+        (..., m), by cubic splines; the flux goes on beyond both ends as it is there.
+    """
+    log_wave = np.asarray(log_wavelength, dtype=np.float64)
+    step = (log_wave[-1] - log_wave[0]) / (log_wave.size - 1)
+    wide = gaussian_filter1d(
+        np.asarray(flux, dtype=np.float64), sigma_kms / C_KMS / step, mode="nearest", truncate=KERNEL_SIGMAS
+    )
+    return np.asarray(CubicSpline(log_wave, wide, axis=-1)(wanted))
 
 
 @dataclass(frozen=True, eq=False)

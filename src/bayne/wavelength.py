@@ -103,6 +103,11 @@ def as_windows(given: object) -> tuple[tuple[float, float], ...]:
     return tuple((float(low), float(high)) for low, high in windows)
 
 
+def log_pixels(windows: Iterable[Sequence[float]], step_kms: float) -> list[NDArray[np.float64]]:
+    """Wavelengths from the beginning of each window (low, high) to its end, `step_kms` apart: uniform in ln λ."""
+    return [np.exp(np.arange(np.log(low), np.log(high), step_kms / C_KMS)) for low, high in windows]
+
+
 def in_angstrom(wavelength: ArrayLike, unit: str) -> NDArray[np.float64]:
     """Wavelengths in a unit of `UNITS`, in any case, as Å.
 

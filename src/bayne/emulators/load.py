@@ -22,7 +22,7 @@ from ..errors import ReadError, did_you_mean
 from ..files import replacing
 from ..precision import double
 from ..spectrum import FloatArray
-from ..wavelength import C_KMS, to_vacuum
+from ..wavelength import log_pixels, to_vacuum
 from .card import Card
 from .emulator import Emulator, ErrorModel
 from .networks import check_arrays, network
@@ -141,7 +141,7 @@ def _windows(card: Card) -> FloatArray:
             f"card {card.name!r}: windows must be pairs of wavelengths (Å) in increasing order, such as "
             "[[4712, 4902], [5647, 5873]], and step_kms a positive number"
         )
-    return np.concatenate([np.exp(np.arange(np.log(a), np.log(b), step / C_KMS)) for a, b in ends])
+    return np.concatenate(log_pixels(ends, step))
 
 
 def _assemble(card: Card, arrays: dict[str, np.ndarray], where: Path, path: Path) -> Emulator:

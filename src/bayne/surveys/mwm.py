@@ -15,7 +15,7 @@ from . import apogee
 from .build import bad_bits, origin, stem, with_profile_lsf
 from .fits_files import column_names, columns, extension, number, open_fits, value
 from .registry import Peek, register
-from .stated import text
+from .stated import scalar, text
 
 #: Names of the extensions: spectrograph and observatory.
 EXTENSION = re.compile(r"(BOSS|APOGEE)/(APO|LCO)")
@@ -64,7 +64,7 @@ def read(path: Path, hdu: int | str | None = None, visit: int | None = None) -> 
         names = [name for name in ("wavelength",) if name in column_names(header)]
         row = {key: item[index] for key, item in columns(hdus, chosen.name, (*COLUMNS, *names), path).items()}
         own = {name.lower(): name for name in chosen.columns.names}
-        kept = {key: _plain(chosen.data[own[key]][index]) for key in KEPT if key in own}
+        kept = {key: scalar(chosen.data[own[key]][index]) for key in KEPT if key in own}
         star = kept.get("sdss_id") or value(hdus[0].header, "SDSS_ID")
     if any(np.ndim(item) != 1 for item in row.values()):
         raise ReadError(f"{path.name}: a row of {chosen.name} holds no array of pixels")
@@ -139,7 +139,3 @@ def _arms(
     reasons = {name: bad for name, bad in bad_bits(profile, flags).items() if name not in OF_AN_EXPOSURE}
     arm = make_arm(wavelength, flux, counts=counts, ivar=ivar, reasons=reasons, name=profile.arms[0].name)
     return with_profile_lsf([arm], instrument)
-
-
-def _plain(item: Any) -> Any:
-    return item.item() if isinstance(item, np.generic) else text(item)

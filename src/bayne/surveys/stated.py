@@ -151,6 +151,11 @@ def text(found: Any) -> str:
     return "" if found is None else str(found).strip()
 
 
+def scalar(item: Any) -> Any:
+    """A cell of a table as a plain number, or as text."""
+    return item.item() if isinstance(item, np.generic) and item.dtype.kind in "iufb" else text(item)
+
+
 def usable_errors(
     error: FloatArray | None = None, variance: FloatArray | None = None, ivar: FloatArray | None = None
 ) -> dict[str, Any]:

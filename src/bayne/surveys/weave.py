@@ -13,7 +13,7 @@ from .build import origin, stem
 from .fits_1d import axis_wavelengths, stated_medium
 from .fits_files import extension, keep, open_fits, records, row_of, value
 from .registry import Peek, register
-from .stated import angstrom, choose_medium, stated_spectrum, text
+from .stated import angstrom, choose_medium, scalar, stated_spectrum, text
 from .targets import choose_row
 
 #: Arms by the names of their extensions, in the order of wavelength.
@@ -69,7 +69,7 @@ def read(
         if not own:
             raise ReadError(f"{path.name}: FIBTABLE has no column CNAME or TARGID")
         index = choose_row(path, own, row, targetid, label="target")
-        kept = {name: _plain(table[name][index]) for name in KEPT_TARGET if name in table.columns.names}
+        kept = {name: scalar(table[name][index]) for name in KEPT_TARGET if name in table.columns.names}
         present = {hdu.name for hdu in hdus}
         arms = [_arm(hdus, name, index, medium, counts, path) for name in ARMS if f"{name}_DATA" in present]
     if not arms:
@@ -106,7 +106,3 @@ def _arm(hdus: Any, name: str, index: int, medium: Medium | None, counts: dict[s
         medium=choose_medium(medium, stated_medium(header) or "air"),
         name=name.lower(),
     )
-
-
-def _plain(item: Any) -> Any:
-    return item.item() if isinstance(item, np.generic) and item.dtype.kind in "iufb" else text(item)

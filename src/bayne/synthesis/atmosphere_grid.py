@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple, get_args
@@ -20,7 +20,7 @@ from ..precision import double
 from ..spectrum import FloatArray
 from .atmosphere import QUANTITIES, Atmosphere, Scale, formats, is_atmosphere, read_atmospheres
 
-Method = Literal["spline", "linear", "local"]
+Method = Literal["spline", "local"]
 
 #: Distances in Teff (K), log g and [Fe/H] that count alike. Found by leave-one-out on the STAGGER grid, where half
 #: or twice of one of them makes the error in temperature larger, by up to 15%.
@@ -29,7 +29,7 @@ SCALES = np.array([500.0, 1.0, 0.5])
 #: What plays the part of the 500 K in grids whose steps grow with Teff, in ln Teff: the same at 5000 K.
 LOG_TEFF = 0.1
 
-#: Grids of more models than this get local splines where no method is asked for, and of how many models each is.
+#: Grids of more models than this get local splines, and of how many models each is.
 MANY, NEAR = 1500, 100
 
 #: Local splines: models whose tetrahedron extends further in ln Teff, log g or [Fe/H] have a gap between them.
@@ -80,27 +80,26 @@ class AtmosphereGrid:
     r"""Models of one kind on common depths, interpolated inside the convex hull of their labels.
 
     Between the models the logarithms of T / Teff, pressure, electron pressure, density and column mass are interpolated
-    at equal optical depth: by thin-plate splines (r² ln r and a linear function, through every model; Duchon 1977,
-    Lecture Notes in Mathematics 571, 85), or linearly on the Delaunay triangulation. The splines invert a matrix of the
-    size of the number of models, good for some thousands; ``"local"`` ones are of the nearest 100 models only, with
-    ln Teff in place of Teff, and have small steps where these change; leaving out models of the ATLAS9 grids up to
-    8000 K gives 24 K (root mean square) and 1 K (median). Their models may have gaps, such as that beyond the Eddington
-    limit, which count as outside although the hull goes round them. Each of the 176 models of the STAGGER
-    grid that are not corners of its hull, made from the 203 others, differs from the truth by (log tau -4 to 1)
+    at equal optical depth, by thin-plate splines (r² ln r and a linear function, through every model; Duchon 1977,
+    Lecture Notes in Mathematics 571, 85). They invert a matrix of the size of the number of models, good for some
+    thousands. Each of the 176 models of the STAGGER grid that are not corners of its hull, made from the 203 others,
+    differs from the truth by (log tau -4 to 1)
 
-    ==================================  ==========  ==========
-    \                                   ``spline``  ``linear``
-    ==================================  ==========  ==========
-    temperature, root mean square (K)   33          44
-    temperature, median (K)             11          14
-    log10 pressure, root mean square    0.023       0.032
-    log10 pressure, median              0.004       0.009
-    ==================================  ==========  ==========
+    ==============================  =====
+    temperature, root mean square   33 K
+    temperature, median             11 K
+    log10 pressure, rms             0.023
+    log10 pressure, median          0.004
+    ==============================  =====
 
-    so that splines are the default. Their root mean square at log tau = -4, -3, -2, -1, 0, 1 is 69, 41, 19, 10, 10,
-    49 K and 0.075, 0.019, 0.009, 0.007, 0.008, 0.008 dex; the top is worst at [Fe/H] = -1 and below. A hole is as wide
-    as two steps of the grid; the models at log g = 4.44, which lie close to those at 4.5, come out to 8, 5, 8 and 22 K
-    for [Fe/H] = 0, -0.5, -1 and -2, and to about 40 K at -3, -4 and 0.5.
+    Their root mean square at log tau = -4, -3, -2, -1, 0, 1 is 69, 41, 19, 10, 10, 49 K and 0.075, 0.019, 0.009, 0.007,
+    0.008, 0.008 dex; the top is worst at [Fe/H] = -1 and below. A hole is as wide as two steps of the grid; the models
+    at log g = 4.44, which lie close to those at 4.5, come out to 8, 5, 8 and 22 K for [Fe/H] = 0, -0.5, -1 and -2, and
+    to about 40 K at -3, -4 and 0.5.
+
+    ``"local"`` splines are of the nearest 100 models only, with ln Teff in place of Teff, and have small steps where
+    these change. Their models may have gaps, such as that beyond the Eddington limit, which count as outside although
+    the hull goes round them. `leave_one_out` gives the errors of any grid.
 
     Parameters
     ----------
@@ -113,7 +112,7 @@ class AtmosphereGrid:
     name, scale
         As there.
     method
-        ``"spline"``, ``"linear"`` or ``"local"``.
+        ``"spline"`` or ``"local"``.
 
     Raises
     ------
@@ -157,10 +156,10 @@ class AtmosphereGrid:
         self._hull  # noqa: B018  (labels that span no volume)
 
     @classmethod
-    def of(cls, models: Sequence[Atmosphere], *, name: str = "grid", method: Method | None = None) -> AtmosphereGrid:
+    def of(cls, models: Sequence[Atmosphere], *, name: str = "grid") -> AtmosphereGrid:
         """The grid of single models, brought to equal steps over the depths that all of them have.
 
-        The method is ``"spline"`` if none is asked for, or ``"local"`` for more than 1500 models.
+        The method is ``"spline"``, or ``"local"`` for more than 1500 models.
 
         Raises
         ------
@@ -184,7 +183,7 @@ class AtmosphereGrid:
             log_tau=log_tau,
             name=name,
             scale=scales.pop(),
-            method=method or ("local" if len(models) > MANY else "spline"),
+            method="local" if len(models) > MANY else "spline",
             **{quantity: np.stack([getattr(m, quantity) for m in resampled]) for quantity in QUANTITIES},
         )
 
@@ -304,9 +303,7 @@ class AtmosphereGrid:
     def _interpolated(self, labels: FloatArray) -> FloatArray:
         if self.method == "spline":
             return np.asarray(_structure(self.spline, jnp.asarray(labels)))
-        place = self._places(labels)
-        logs = self._near(place) if self.method == "local" else _linear(self._delaunay, self._logs, place)
-        values = np.exp(logs)
+        values = np.exp(self._near(self._places(labels)))
         values[0] *= labels[0]
         return values
 
@@ -334,16 +331,6 @@ def _system(points: FloatArray) -> FloatArray:
     matrix[:n, n:] = np.concatenate([np.ones((n, 1)), points], axis=1)
     matrix[n:, :n] = matrix[:n, n:].T
     return matrix
-
-
-def _linear(triangulation: Delaunay, logs: FloatArray, place: FloatArray) -> FloatArray:
-    """(q, d) linear interpolation of (n, q, d) at a point inside the hull."""
-    transform = triangulation.transform
-    parts = np.einsum("sij,sj->si", transform[:, :3], place - transform[:, 3])
-    parts = np.concatenate([parts, 1 - parts.sum(axis=1, keepdims=True)], axis=1)
-    # the tetrahedron that holds the point, or nearly does after rounding; flat ones have NaN
-    simplex = int(np.argmax(np.nan_to_num(parts.min(axis=1), nan=-np.inf)))
-    return np.tensordot(parts[simplex], logs[triangulation.simplices[simplex]], axes=1)
 
 
 class LeaveOneOut(NamedTuple):
@@ -381,23 +368,12 @@ def leave_one_out(grid: AtmosphereGrid) -> LeaveOneOut:
     if grid.method == "spline":
         coefficients = np.tensordot(grid._inverse, grid._logs, axes=1)
         error = -(coefficients[inner, :2] / grid._inverse[inner, inner][:, None, None])
-    elif grid.method == "local":
-        error = np.stack([grid._near(grid._tree.data[i], without=i) for i in inner])[:, :2] - grid._logs[inner, :2]
     else:
-        points = grid.labels / SCALES
-        rest = [np.arange(len(grid)) != i for i in inner]
-        made = [_linear(Delaunay(points[k]), grid._logs[k], points[i]) for i, k in zip(inner, rest, strict=True)]
-        error = np.stack(made)[:, :2] - grid._logs[inner, :2]
+        error = np.stack([grid._near(grid._tree.data[i], without=i) for i in inner])[:, :2] - grid._logs[inner, :2]
     return LeaveOneOut(inner, grid.temperature[inner] * np.expm1(error[:, 0]), error[:, 1] / np.log(10.0))
 
 
-def read_grid(
-    path: str | Path,
-    format: str | None = None,
-    *,
-    method: Method | None = None,
-    within: Mapping[str, tuple[float, float]] | None = None,
-) -> AtmosphereGrid:
+def read_grid(path: str | Path, format: str | None = None) -> AtmosphereGrid:
     """A grid of model atmospheres: a ``.npz`` file of <3D> models, a file of many decks, or a folder of model files.
 
     Parameters
@@ -407,11 +383,6 @@ def read_grid(
         be packed with gzip. Warnings of single files are given once, with their number.
     format
         Of the single models, see `read_atmospheres`; ``"stagger"`` for the ``.npz`` file; None to recognise it.
-    method
-        Of interpolation, see `AtmosphereGrid`; None for that which suits the number of models.
-    within
-        Lowest and highest ``"teff"`` (K), ``"logg"``, ``"fe_h"`` of the models to be kept, any of them; for single
-        models.
 
     Raises
     ------
@@ -426,8 +397,7 @@ def read_grid(
     if format is not None and format != "stagger" and format not in formats():
         raise ReadError(f"unknown format {format!r}. {did_you_mean(format, [*formats(), 'stagger'])}")
     if format == "stagger" or (format is None and path.suffix == ".npz"):
-        stagger = read_stagger(path)
-        return stagger if method is None else replace(stagger, method=method)
+        return read_stagger(path)
     files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith(".")) if path.is_dir() else [path]
     if not files:
         raise ReadError(f"{path}: the folder has no files")
@@ -440,8 +410,7 @@ def read_grid(
         models = [model for file in files for model in read_atmospheres(file, format)]
     if caught:
         warnings.warn(f"{len(caught)} of {len(models)} models: {caught[0].message}", stacklevel=2)
-    kept = [m for m in models if all(low <= getattr(m, k) <= high for k, (low, high) in (within or {}).items())]
-    return AtmosphereGrid.of(kept, name=path.stem, method=method)
+    return AtmosphereGrid.of(models, name=path.stem)
 
 
 def _describe(labels: FloatArray) -> str:

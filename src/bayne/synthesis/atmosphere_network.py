@@ -109,9 +109,8 @@ class NetworkModels:
     mass and opacity must lead to the optical depths of the models (`DEPTH`); and electrons must not be more than
     hydrogen can give (`ELECTRONS`).
 
-    Of the C3K networks between 3800 and 8000 K almost all structures with log g of 2 and more pass (94% below 4100 K
-    above log g 4.5), and 98% with log g 1.5 to 2. At 5250 to 7000 K it is 85% with log g 1 to 1.5, and 23 to 30% below
-    0.5: training models are rare there, and radiation carries the gas. None passes at 7000 to 8000 K below log g 0.5.
+    Of the C3K networks between 3800 and 8000 K nearly all structures with log g of 1.5 and more pass, and few hot ones
+    below 0.5, where training models are rare and radiation carries the gas (``benchmarks/atmospheres.py``).
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ from ..errors import BayneError, ReadError
 from ..files import remove_files, replacing
 from ..labels import unit
 from ..spectrum import FloatArray
-from ..wavelength import to_vacuum
+from ..wavelength import log_pixels, to_vacuum
 from . import lte, pysme  # noqa: F401  (which register themselves)
 from .abundances import abundances
 from .atmosphere import Atmosphere
@@ -30,7 +30,7 @@ from .linelist import LineList, read_linelist
 from .merge import merge
 from .models import Models, place_of, read_models
 from .sampling import points
-from .synthesiser import Synthesiser, at_resolution, fine_windows, output_windows, synthesiser
+from .synthesiser import Synthesiser, at_resolution, fine_windows, synthesiser
 
 #: Spectra of a part; they are written, and lost by a kill, together.
 PART = 8
@@ -58,7 +58,7 @@ class Maker:
     def __init__(self, config: GridConfig) -> None:
         self.config = config
         self.models: Models = read_models(config.atmospheres, config.solar_scale)
-        self.wavelength = pixels(config.like) if config.like else output_windows(config.windows, config.step_kms)
+        self.wavelength = pixels(config.like) if config.like else log_pixels(config.windows, config.step_kms)
         fine = fine_windows([(wave[0], wave[-1]) for wave in self.wavelength], config.resolution)
         lines = _lines(config)
         wanted = [(wave[0] - MARGIN, wave[-1] + MARGIN) for wave in fine]

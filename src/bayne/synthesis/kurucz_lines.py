@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ from ..errors import BayneError, ReadError
 from ..spectrum import FloatArray
 from ..wavelength import vacuum_to_air
 from .isotopes import FRACTIONS
+from .line_text import ALWAYS_VACUUM, WAVENUMBER_PER_EV, Rows, beginning, open_text
 from .species import Species, parse_species
-from .transitions import LineList, Rows, open_text
-from .vald import ALWAYS_VACUUM, WAVENUMBER_PER_EV, below_2000_in_vacuum
+from .transitions import LineList
 
 _ATOM = re.compile(r"[ \d]{6}\.\d{4}[ \d.-]{7}[ \d]{3}\.\d\d[ \d.-]{12}[ \d.]{5} .{10}[ \d.-]{12}[ \d.]{5}")
 _MOLECULE = re.compile(r"[ \d]{5}\.\d{4}[ \d.-]{7}[ \d.]{5}[ \d.-]{10}[ \d.]{5}[ \d.-]{11}[ \d]{4}(?=.|$)")
@@ -36,12 +37,9 @@ _MOLECULE_ISOTOPE, _MOLECULE_RAD = slice(68, 70), slice(70, 74)
 
 
 def recognise(path: Path) -> bool:
-    """Whether the first lines have Kurucz's columns."""
-    try:
-        start = open_text(path, 4096).splitlines()[:3]
-    except (OSError, EOFError):
-        return False
-    return bool(start) and all(_ATOM.match(line) or _MOLECULE.match(line) for line in start[:-1] or start)
+    """Whether the first line has Kurucz's columns."""
+    first = beginning(path).partition("\n")[0]
+    return bool(_ATOM.match(first) or _MOLECULE.match(first))
 
 
 def read(path: Path, medium: str | None = None) -> LineList:
@@ -65,7 +63,7 @@ def read(path: Path, medium: str | None = None) -> LineList:
     """
     text = open_text(path).splitlines()
     atomic = bool(text and _ATOM.match(text[0]))
-    rows, wavelength, gap = Rows(_species, scaled=atomic), [], []
+    rows, wavelength, gap = Rows(), [], []
     for number, line in enumerate(text, start=1):
         if not line.strip():
             continue
@@ -73,42 +71,42 @@ def read(path: Path, medium: str | None = None) -> LineList:
             code, values, difference = (_atom if atomic else _molecule)(line)
         except ValueError:
             raise ReadError(f"line {number}: not the columns of Kurucz's lists: {line.strip()[:60]!r}") from None
-        rows.add(code, values)
+        rows.add(_kind(*code), values)
         wavelength.append(values[0])
         gap.append(difference)
     found = _medium(np.array(wavelength), np.array(gap))
     if medium is not None and medium != found:
         raise ReadError(f"medium={medium!r} was given, but the levels say that the wavelengths are in {found}")
-    return rows.finish(lambda wavelength: below_2000_in_vacuum(wavelength, found))
+    return rows.finish(found, scaled=atomic)
 
 
-def _atom(line: str) -> tuple[str, tuple[float, ...], float]:
-    """Code with isotope, what `Rows` takes, and the difference of the levels (cm^-1)."""
+def _atom(line: str) -> tuple[tuple[str, int], tuple[float, ...], float]:
+    """Code and isotope, what `Rows` takes, and the difference of the levels (cm^-1)."""
     low, high = sorted(abs(float(line[columns])) for columns in _LEVELS)
     rad, stark, vdw = (float(line[columns].strip() or 0) for columns in _DAMPING)
     log_gf = float(line[11:18]) + sum(float(line[columns].strip() or 0) for columns in _FRACTIONS)
     values = (10 * float(line[:11]), log_gf, low / WAVENUMBER_PER_EV, rad, stark, vdw)
-    return f"{line[_CODE].strip()}/{line[_ISOTOPE].strip() or '0'}", values, high - low
+    return (line[_CODE].strip(), int(line[_ISOTOPE].strip() or 0)), values, high - low
 
 
-def _molecule(line: str) -> tuple[str, tuple[float, ...], float]:
+def _molecule(line: str) -> tuple[tuple[str, int], tuple[float, ...], float]:
     """The same of a molecular line."""
     low, high = sorted(abs(float(line[columns])) for columns in _MOLECULE_LEVELS)
     rad = float(line[_MOLECULE_RAD].strip() or 0) / 100
     values = (10 * float(line[:10]), float(line[10:17]), low / WAVENUMBER_PER_EV, rad, 0.0, 0.0)
-    return f"{line[_MOLECULE_CODE].strip()}/{line[_MOLECULE_ISOTOPE].strip() or '0'}", values, high - low
+    return (line[_MOLECULE_CODE].strip(), int(line[_MOLECULE_ISOTOPE].strip() or 0)), values, high - low
 
 
-def _species(code: str) -> tuple[Species, tuple[int, ...]]:
-    """Species and mass numbers of ``26.00/56`` (Fe I of mass 56), ``106/13`` (CH of C 13), ``606/33`` (C2 of C 13)."""
-    number, _, mass = code.partition("/")
-    species, isotope = parse_species(number), int(mass)
+@cache
+def _kind(code: str, isotope: int) -> tuple[Species, tuple[int, ...]]:
+    """Species and mass numbers of 26.00 and 56 (Fe I of mass 56), 106 and 13 (CH of C 13), 606 and 33 (C2 of C 13)."""
+    species = parse_species(code)
     if isotope == 33 and species.atoms == (6, 6):
         return species, (13, 13)
     # one number for the molecule: that of its rare atom, or of the commonest one that has it
     mine = [i for i, z in enumerate(species.atoms) if (z, isotope) in FRACTIONS]
     if isotope and not mine:
-        raise BayneError(f"species {number!r} has no natural isotope {isotope}")
+        raise BayneError(f"species {code!r} has no natural isotope {isotope}")
     return species, tuple(isotope if mine and i == mine[0] else 0 for i in range(len(species.atoms)))
 
 

@@ -39,7 +39,7 @@ VMIC, CHUNK = 2.5, 20_000
 #: Pixels between those where the continuum is computed: 50 km/s. Edges of bound-free opacity are smeared over as much.
 SMOOTH = 64
 
-#: Pixels that are computed together, at most: a long window in pieces takes a third of the time and of the memory.
+#: Pixels that are computed together, at most: arrays of a long window do not fit into caches.
 PIECE = 40_000
 
 #: Layers of a model are left out that are deeper than this optical depth at 5000 Å, and, above the second one, that are
@@ -47,7 +47,7 @@ PIECE = 40_000
 DEEPEST, SHALLOW, APART = 20.0, 0.05, 0.19
 
 #: The number of layers is a multiple of this where optical depths at 5000 Å are not the same for all stars.
-STEP = 16
+MULTIPLE = 16
 
 #: What `radiation` needs of a window.
 Window = tuple[tuple[HydrogenLine, ...], Lines, jax.Array]
@@ -81,7 +81,7 @@ class LTE(Synthesiser):
         )
         log_tau = log_tau_5000(atmosphere, share)
         # depths of models on another scale differ from star to star; a new number of layers has to be compiled
-        kept = _layers(np.asarray(log_tau), 1 if atmosphere.scale == "5000" else STEP)
+        kept = _layers(np.asarray(log_tau), 1 if atmosphere.scale == "5000" else MULTIPLE)
         log_tau, temperature, pressure = log_tau[kept], temperature[kept], pressure[kept]
         parts = [
             radiation(*window, log_tau, temperature, pressure, share, jnp.asarray(float(vmic))) for window in self.laid
@@ -123,7 +123,7 @@ class LTE(Synthesiser):
         names, at = list(labels), jnp.asarray(list(labels.values()))
         share, dex = jnp.asarray(abundances(labels, solar_scale)), response(tuple(labels))
         depths, vmic = np.asarray(log_tau_5000(star, share)), names.index("vmic")
-        kept = _layers(depths, 1 if star.scale == "5000" else STEP)
+        kept = _layers(depths, 1 if star.scale == "5000" else MULTIPLE)
 
         def layers(arrays: Network | Spline, x: jax.Array, atoms: jax.Array) -> tuple[jax.Array, ...]:
             """Optical depth at 5000 Å (log10), temperature, pressure."""

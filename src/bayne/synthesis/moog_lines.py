@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import numpy as np
 from ..errors import BayneError, ReadError
 from .constants import BOLTZMANN, DALTON
 from .damping import REFERENCE_TEMPERATURE
+from .line_text import Rows, beginning, check_medium, open_text
 from .species import MASSES, Species, parse_species
-from .transitions import LineList, Rows, open_text, to_vacuum_of
+from .transitions import LineList
 
 _CODE = re.compile(r"(\d+)\.(\d)(\d*)")
 
@@ -25,11 +27,7 @@ _VDW = slice(40, 50)
 
 def recognise(path: Path) -> bool:
     """Whether the first or second line has the numbers of MOOG: wavelength, species, lower level in eV, log gf."""
-    try:
-        start = open_text(path, 4096).splitlines()[:2]
-    except (OSError, EOFError):
-        return False
-    return any(_is_row(line) for line in start)
+    return any(map(_is_row, beginning(path).splitlines()[:2]))
 
 
 def _is_row(line: str) -> bool:
@@ -72,21 +70,20 @@ def read_scaled(path: Path, medium: str | None = None) -> LineList:
 
 
 def _read(path: Path, medium: str | None, scaled: bool) -> LineList:
-    vacuum = to_vacuum_of(medium)
-    rows = Rows(code_of, scaled=scaled)
+    rows, medium = Rows(), check_medium(medium)
     for number, line in enumerate(open_text(path).splitlines(), start=1):
         if not line.strip() or (number == 1 and not _is_row(line)):
             continue
         numbers = line.split()
         try:
             wavelength, energy, log_gf = (float(numbers[i]) for i in (0, 2, 3))
-            code, vdw = numbers[1], _vdw(numbers, line)
+            vdw = _vdw(numbers, line)
         except (IndexError, ValueError):
             raise ReadError(
                 f"line {number}: a list of MOOG has wavelength, species, lower level and log gf: {line.strip()[:60]!r}"
             ) from None
-        rows.add(code, (wavelength, log_gf, energy, 0.0, 0.0, vdw))
-    return rows.finish(vacuum)
+        rows.add(code_of(numbers[1]), (wavelength, log_gf, energy, 0.0, 0.0, vdw))
+    return rows.finish(medium, scaled=scaled)
 
 
 def _vdw(numbers: list[str], line: str) -> float:
@@ -103,6 +100,7 @@ def _vdw(numbers: list[str], line: str) -> float:
     return float(np.log10(17 * value**0.4 * speed**0.6))
 
 
+@cache
 def code_of(code: str) -> tuple[Species, tuple[int, ...]]:
     """Species and mass numbers of a code: ``26.1`` Fe II, ``63.1151`` Eu II of mass 151, ``607.01314`` CN of C 13.
 

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-from scipy.interpolate import CubicSpline
-from scipy.ndimage import convolve1d
 
-from ..lsf import FWHM_PER_SIGMA
+from ..lsf import FWHM_PER_SIGMA, KERNEL_SIGMAS, smoothed
 from ..registry import Registry
 from ..spectrum import FloatArray
 from ..wavelength import C_KMS
@@ -19,10 +17,6 @@ from .linelist import LineList
 
 #: Pixels of the synthesis (km/s): three per Doppler width of an iron line at 4,000 K without microturbulence.
 FINE_KMS = 0.75
-
-#: Synthesised beyond the ends of every window, in standard deviations of the kernel that takes a spectrum to its
-#: resolution; the kernel ends there.
-KERNEL_SIGMAS = 6.0
 
 
 class Synthesiser(abc.ABC):
@@ -74,11 +68,6 @@ def fine_windows(windows: Sequence[tuple[float, float]], resolution: float) -> l
     return [np.exp(np.arange(np.log(low) - margin, np.log(high) + margin + step, step)) for low, high in windows]
 
 
-def output_windows(windows: Sequence[tuple[float, float]], step_kms: float) -> list[FloatArray]:
-    """Pixels of a grid: every `step_kms` from the beginning of each window."""
-    return [np.exp(np.arange(np.log(low), np.log(high), step_kms / C_KMS)) for low, high in windows]
-
-
 def at_resolution(
     flux: FloatArray, fine: Sequence[FloatArray], wavelength: Sequence[FloatArray], resolution: float
 ) -> FloatArray:
@@ -89,7 +78,7 @@ def at_resolution(
     flux
         (w,) at the wavelengths of `fine`, whose steps are `FINE_KMS`.
     fine, wavelength
-        Windows, from `fine_windows` and `output_windows`.
+        Windows, from `fine_windows` and `bayne.wavelength.log_pixels`.
     resolution
         R = λ/FWHM of a Gaussian.
 
@@ -98,11 +87,7 @@ def at_resolution(
     array
         (p,) at the wavelengths of `wavelength`.
     """
-    sigma = C_KMS / resolution / FWHM_PER_SIGMA / FINE_KMS
-    offset = np.arange(-int(KERNEL_SIGMAS * sigma), int(KERNEL_SIGMAS * sigma) + 1)
-    kernel = np.exp(-0.5 * (offset / sigma) ** 2)
-    parts, ends = [], np.cumsum([w.size for w in fine])[:-1]
-    for own, wave, part in zip(fine, wavelength, np.split(flux, ends), strict=True):
-        smooth = convolve1d(part, kernel / kernel.sum(), mode="nearest")
-        parts.append(CubicSpline(np.log(own), smooth)(np.log(wave)))
-    return np.concatenate(parts)
+    ends = np.cumsum([w.size for w in fine])[:-1]
+    parts = zip(np.split(flux, ends), fine, wavelength, strict=True)
+    sigma = C_KMS / resolution / FWHM_PER_SIGMA
+    return np.concatenate([smoothed(part, np.log(own), np.log(wave), sigma) for part, own, wave in parts])

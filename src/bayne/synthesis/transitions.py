@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import BayneError
 from ..spectrum import FloatArray
-from ..wavelength import to_vacuum
 from .damping import complete
-from .isotopes import fraction
 from .species import Species
 
 #: Hydrogen's lines are broadened by other laws and no part of a line list.
@@ -170,66 +166,3 @@ def assemble(
         **damping._asdict(),
     )
     return whole.select(np.ones(len(whole), dtype=bool))
-
-
-def open_text(path: Path, size: int = -1) -> str:
-    """Text of a file, or its first `size` bytes, unpacked where it is gzipped."""
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path) if packed else path.open("rb") as file:
-        return file.read(size).decode("utf-8", errors="replace")
-
-
-class Rows:
-    """Lines read one by one from a text whose species and isotopes are one code.
-
-    Parameters
-    ----------
-    parse
-        From a code to the species and the mass numbers of its atoms (0: natural mixture).
-    scaled
-        Whether log gf has the fractions of the isotopes in it already.
-    """
-
-    def __init__(self, parse: Callable[[str], tuple[Species, tuple[int, ...]]], *, scaled: bool) -> None:
-        self.parse, self.scaled = parse, scaled
-        self.codes: list[str] = []
-        self.values: list[Sequence[float]] = []
-
-    def add(self, code: str, values: Sequence[float]) -> None:
-        """One line: wavelength, log gf, lower level (eV), and rad, stark and vdw as `assemble` takes them."""
-        self.codes.append(code)
-        self.values.append(values)
-
-    def finish(self, vacuum: Callable[[FloatArray], FloatArray]) -> LineList:
-        """The list, with `vacuum` from the wavelengths of the file to vacuum Å.
-
-        Raises
-        ------
-        BayneError
-            As `assemble`; a code that is no species, an isotope that does not occur in nature.
-        """
-        known = {code: self.parse(code) for code in dict.fromkeys(self.codes)}
-        species = tuple(dict.fromkeys(each for each, _ in known.values()))
-        isotopes = tuple(dict.fromkeys(each for _, each in known.values()))
-        shift = {code: 0.0 if self.scaled else float(np.log10(fraction(*both))) for code, both in known.items()}
-        kind = {code: (species.index(one), isotopes.index(masses)) for code, (one, masses) in known.items()}
-        index = np.array([kind[code] for code in self.codes], dtype=np.intp).reshape(-1, 2)
-        wavelength, log_gf, energy, rad, stark, vdw = np.array(self.values, dtype=float).reshape(-1, 6).T
-        log_gf = log_gf + np.array([shift[code] for code in self.codes])
-        return assemble(
-            vacuum(wavelength), species, index[:, 0], log_gf, energy, rad, stark, vdw, isotopes, index[:, 1]
-        )
-
-
-def to_vacuum_of(medium: str | None) -> Callable[[FloatArray], FloatArray]:
-    """The function that takes the wavelengths of a file in a medium to vacuum Å.
-
-    Raises
-    ------
-    BayneError
-        No medium, which the format does not say.
-    """
-    if medium is None:
-        raise BayneError("this format does not say whether wavelengths are in air or vacuum; give medium=")
-    return lambda wavelength: to_vacuum(wavelength, medium)

@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 
 from ..errors import BayneError, ReadError
+from .line_text import Rows, beginning, check_medium, open_text
 from .species import Species, parse_species
-from .transitions import LineList, Rows, open_text, to_vacuum_of
+from .transitions import LineList
 
 #: The species with its isotopes, the stage of ionisation from 1 and the number of lines.
 _BLOCK = re.compile(r"\s*'\s*(\d+)\.(\d*)\s*'\s+(\d+)\s+(\d+)\s*$")
@@ -17,11 +18,8 @@ _NAME = re.compile(r"\s*'.*")
 
 def recognise(path: Path) -> bool:
     """Whether a file begins with the heading of a block and a name."""
-    try:
-        start = open_text(path, 4096).splitlines()
-    except (OSError, EOFError):
-        return False
-    return len(start) > 1 and bool(_BLOCK.match(start[0])) and bool(_NAME.match(start[1]))
+    heading, name, *_ = [*beginning(path).splitlines(), "", ""]
+    return bool(_BLOCK.match(heading)) and bool(_NAME.match(name))
 
 
 def read(path: Path, medium: str | None = None) -> LineList:
@@ -44,25 +42,20 @@ def read(path: Path, medium: str | None = None) -> LineList:
         No medium; a block that ends before its number of lines or goes on after it; a line that is no numbers, with
         its number; an unknown species or isotope.
     """
-    vacuum = to_vacuum_of(medium)
-    rows = Rows(_code, scaled=False)
-    code, left, name = "", 0, False
-    for number, line in enumerate(open_text(path).splitlines(), start=1):
-        if not line.strip():
-            continue
-        block = _BLOCK.match(line)
-        if block and not left:
-            code, left, name = f"{block[1]}.{block[2]}/{block[3]}", int(block[4]), True
-        elif name:
-            name = False
-        elif not left:
-            raise ReadError(f"line {number}: the block has more lines than its heading says: {line.strip()[:60]!r}")
-        else:
-            rows.add(code, _numbers(line, number))
-            left -= 1
-    if left:
-        raise ReadError(f"the file ends {left} lines before the end of its last block")
-    return rows.finish(vacuum)
+    rows, medium = Rows(), check_medium(medium)
+    lines = iter([(number, line) for number, line in enumerate(open_text(path).splitlines(), start=1) if line.strip()])
+    for number, heading in lines:
+        block = _BLOCK.match(heading)
+        if block is None:
+            raise ReadError(f"line {number}: the block has more lines than its heading says: {heading.strip()[:60]!r}")
+        kind = _kind(block[1], block[2], int(block[3]))
+        next(lines, None)  # the name
+        for left in range(int(block[4]), 0, -1):
+            number, line = next(lines, (0, ""))
+            if not line:
+                raise ReadError(f"the file ends {left} lines before the end of its last block")
+            rows.add(kind, _numbers(line, number))
+    return rows.finish(medium, scaled=False)
 
 
 def _numbers(line: str, number: int) -> tuple[float, ...]:
@@ -78,13 +71,11 @@ def _numbers(line: str, number: int) -> tuple[float, ...]:
     return wavelength, log_gf, energy, math.log10(rad) if rad > 1 else 0.0, stark, vdw
 
 
-def _code(code: str) -> tuple[Species, tuple[int, ...]]:
-    """Species and mass numbers of ``26.000/1`` (Fe I), ``56.137/2`` (Ba II of mass 137), ``0607.012014/1`` (CN)."""
-    number, _, stage = code.partition("/")
-    atoms, _, digits = number.partition(".")
-    species = parse_species(f"{atoms}.{int(stage) - 1:02d}")
+def _kind(atoms: str, digits: str, stage: int) -> tuple[Species, tuple[int, ...]]:
+    """Species and mass numbers of ``26.000`` 1 (Fe I), ``56.137`` 2 (Ba II of mass 137), ``0607.012014`` 1 (CN)."""
+    species = parse_species(f"{atoms}.{stage - 1:02d}")
     if not digits.strip("0"):
         return species, (0,) * len(species.atoms)
     if len(digits) != 3 * len(species.atoms):
-        raise BayneError(f"species {number!r}: three digits are needed for the mass number of each atom")
+        raise BayneError(f"species {atoms}.{digits}: three digits are needed for the mass number of each atom")
     return species, tuple(int(digits[i : i + 3]) for i in range(0, len(digits), 3))

@@ -12,21 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from ..errors import BayneError, ReadError
-from ..spectrum import FloatArray
-from ..wavelength import air_to_vacuum
-from .constants import HC_EV
-from .isotopes import fraction
+from .line_text import WAVENUMBER_PER_EV, Rows, beginning, open_text
 from .species import SYMBOLS, Species, parse_species
-from .transitions import LineList, assemble, open_text
-
-#: cm^-1 per eV.
-WAVENUMBER_PER_EV = 1e8 / HC_EV
-
-#: Å up to which VALD's wavelengths are in vacuum in any case.
-ALWAYS_VACUUM = 2000.0
+from .transitions import LineList
 
 _WAVELENGTH = re.compile(r"\bWL(?:_(air|vac))?\(([^)]*)\)")
 _ENERGY = re.compile(r"\b(?:Excit|E_low)\(([^)]*)\)")
@@ -77,11 +66,8 @@ class Header(NamedTuple):
 
 def recognise(path: Path) -> bool:
     """Whether a file is a text with VALD's heading near its beginning."""
-    try:
-        start = open_text(path, 16_384)
-    except (OSError, EOFError):
-        return False
-    return "\0" not in start and bool(_WAVELENGTH.search(start)) and bool(_ENERGY.search(start))
+    start = beginning(path)
+    return bool(_WAVELENGTH.search(start)) and bool(_ENERGY.search(start))
 
 
 def read(path: Path, medium: str | None = None) -> LineList:
@@ -124,62 +110,37 @@ def read(path: Path, medium: str | None = None) -> LineList:
     if not (header.medium or medium):
         raise ReadError("the heading does not say whether wavelengths are in air or vacuum; give medium=")
 
-    table = _Table()
+    rows = Rows()
     for number, name, numbers, reference in _rows(text[first + 1 :], header):
-        table.add(number, name, _numbers(number, numbers, header.columns), reference)
+        values = _numbers(number, numbers, header.columns)
+        wave, log_gf, energy, *damping = (values[column] for column in _KEPT)
+        rows.add(_kind(number, name, reference), (wave * header.scale, log_gf, energy / header.per_ev, *damping))
     footer = "\n".join(line for _, line in text[first + 1 :] if line.startswith("*"))
     declared = next((int(match[1]) for _, line in text[:first] if (match := _COUNT.match(line))), 0)
-    if not footer and len(table.values) < max(declared, 1):
-        raise ReadError(f"the file ends after {len(table.values)} of {declared or 'its'} lines")
-    return table.finish(header, medium=str(header.medium or medium), footer=footer)
+    if not footer and len(rows.values) < max(declared, 1):
+        raise ReadError(f"the file ends after {len(rows.values)} of {declared or 'its'} lines")
+    return rows.finish(str(header.medium or medium), scaled=_scaled(rows, footer))
 
 
-class _Table:
-    """Rows read so far; species and isotopes by the order in which they came."""
+def _kind(number: int, name: str, reference: str) -> tuple[Species, tuple[int, ...]]:
+    """Species and mass numbers of a line."""
+    try:
+        species = parse_species(name)
+    except BayneError as error:
+        raise ReadError(f"line {number}: {error}") from error
+    return species, _isotopes(species, reference)
 
-    def __init__(self) -> None:
-        self.values: list[list[float]] = []
-        self.species: dict[Species, int] = {}
-        self.isotopes: dict[tuple[int, ...], int] = {}
-        self.indices: list[tuple[int, int]] = []
 
-    def add(self, number: int, name: str, values: dict[str, float], reference: str) -> None:
-        try:
-            species = parse_species(name)
-        except BayneError as error:
-            raise ReadError(f"line {number}: {error}") from error
-        isotopes = _isotopes(species, reference)
-        kind = self.species.setdefault(species, len(self.species))
-        self.indices.append((kind, self.isotopes.setdefault(isotopes, len(self.isotopes))))
-        self.values.append([values[column] for column in _KEPT])
-
-    def finish(self, header: Header, medium: str, footer: str) -> LineList:
-        species, isotopes = tuple(self.species), tuple(self.isotopes)
-        index = np.array(self.indices, dtype=np.intp).reshape(-1, 2)
-        columns = np.array(self.values, dtype=float).reshape(-1, len(_KEPT)).T
-        wavelength, log_gf, energy, rad, stark, vdw = columns
-        pairs = dict.fromkeys(self.indices)
-        if any(any(isotopes[i]) for _, i in pairs):
-            if "were NOT scaled" in footer:
-                shift = {(k, i): np.log10(fraction(species[k], isotopes[i])) for k, i in pairs}
-                log_gf = log_gf + np.array([shift[pair] for pair in self.indices])
-            elif "were scaled" not in footer:
-                raise ReadError(
-                    "the list has isotopes, but its end, with VALD's remark whether oscillator strengths were scaled "
-                    "by their ratios, is missing"
-                )
-        return assemble(
-            below_2000_in_vacuum(wavelength * header.scale, medium),
-            species,
-            index[:, 0],
-            log_gf,
-            energy / header.per_ev,
-            rad,
-            stark,
-            vdw,
-            isotopes,
-            index[:, 1],
+def _scaled(rows: Rows, footer: str) -> bool:
+    """Whether log gf have the fractions of isotopes in them, as VALD remarks at the end."""
+    if "were NOT scaled" in footer or not any(any(masses) for _, masses in rows.known):
+        return False
+    if "were scaled" not in footer:
+        raise ReadError(
+            "the list has isotopes, but its end, with VALD's remark whether oscillator strengths were scaled "
+            "by their ratios, is missing"
         )
+    return True
 
 
 def _header(number: int, line: str) -> Header:
@@ -267,9 +228,3 @@ def _isotopes(species: Species, reference: str) -> tuple[int, ...]:
                 masses[free[0]] = int(mass)
     pairs = sorted(zip(species.atoms, masses, strict=True))
     return tuple(mass for _, mass in pairs)
-
-
-def below_2000_in_vacuum(wavelength: FloatArray, medium: str) -> FloatArray:
-    """Vacuum Å of wavelengths in a medium, which below 2000 Å is vacuum in any case."""
-    air = (wavelength >= ALWAYS_VACUUM) if medium == "air" else np.zeros(len(wavelength), dtype=bool)
-    return np.where(air, air_to_vacuum(np.where(air, wavelength, 5000.0)), wavelength)

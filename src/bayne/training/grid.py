@@ -8,19 +8,17 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from scipy.interpolate import CubicSpline
-from scipy.ndimage import gaussian_filter1d
 from scipy.stats import ks_2samp
 
 from ..emulators.coordinates import GAP, segments
 from ..errors import BayneError, ReadError
 from ..files import digest
-from ..lsf import FWHM_PER_SIGMA
+from ..lsf import FWHM_PER_SIGMA, KERNEL_SIGMAS, smoothed
 from ..spectrum import FloatArray
 from ..wavelength import C_KMS, to_vacuum
 
-#: Standard deviations up to which the kernel to a lower resolution reaches, and spectra that are smoothed at a time.
-REACH, ROWS = 6.0, 16
+#: Spectra that are smoothed at a time, and how far a spline feels a pixel (km/s).
+ROWS, SPLINE_KMS = 16, 100.0
 
 #: Chance that a grid in random order is called uneven.
 FALSE_ALARM = 1e-3
@@ -102,29 +100,19 @@ class Grid:
         if resolution > own:
             raise BayneError(f"resolution {resolution:g}: the grid is of {own:g}, and cannot be made sharper")
         sigma = C_KMS / FWHM_PER_SIGMA * np.sqrt(1 / resolution**2 - 1 / own**2)
-        window, parts, covered = segments(self.wavelength), [], 0
+        grid, wanted, window = np.log(self.wavelength), np.log(wavelength), segments(self.wavelength)
+        reach = (KERNEL_SIGMAS * sigma + SPLINE_KMS) / C_KMS  # what is further away does not matter
+        flux = np.full((len(self.flux), wanted.size), np.nan, np.float32)
         for k in np.unique(window):
-            mine = np.flatnonzero(window == k)
-            grid = np.log(self.wavelength[mine])
-            wanted = np.log(wavelength)[
-                (wavelength >= self.wavelength[mine[0]]) & (wavelength <= self.wavelength[mine[-1]])
-            ]
-            if not wanted.size:
-                continue
-            # no further around than the kernel reaches
-            reach = (REACH * sigma + 1) / C_KMS
-            near = mine[(grid > wanted[0] - reach) & (grid < wanted[-1] + reach)]
-            grid = np.log(self.wavelength[near])
-            pixels = sigma / C_KMS * (grid.size - 1) / (grid[-1] - grid[0])
-            part = np.empty((len(self.flux), wanted.size), np.float32)
-            for i in range(0, len(part), ROWS):
-                some = slice(i, i + ROWS)
-                smooth = gaussian_filter1d(self.flux[some, near], pixels, axis=1, mode="nearest", truncate=REACH)
-                part[some] = CubicSpline(grid, smooth, axis=1)(wanted)
-            parts.append(part)
-            covered += wanted.size
-        if covered < wavelength.size:
-            low, high, missing = *self.wavelength[[0, -1]], wavelength.size - covered
+            low, high = grid[window == k][[0, -1]]
+            mine = (wanted >= low) & (wanted <= high)
+            if mine.any():
+                near = (window == k) & (grid > wanted[mine][0] - reach) & (grid < wanted[mine][-1] + reach)
+                for i in range(0, len(flux), ROWS):
+                    some = slice(i, i + ROWS)
+                    flux[some, mine] = smoothed(self.flux[some, near], grid[near], wanted[mine], sigma)
+        if missing := int(np.isnan(flux[0]).sum()):
+            low, high = self.wavelength[[0, -1]]
             raise BayneError(
                 f"{missing} of the wavelengths {wavelength[0]:.1f} to {wavelength[-1]:.1f} are outside "
                 f"the windows of the grid, {low:.1f} to {high:.1f} vacuum Å"
@@ -132,7 +120,7 @@ class Grid:
         return replace(
             self,
             wavelength=wavelength,
-            flux=np.concatenate(parts, axis=1),
+            flux=flux,
             attributes=self.attributes | {"resolution": f"{resolution:g}"},
             hash=digest({"wavelength": wavelength}, self.hash, f"{resolution:g}"),
         )

@@ -19,7 +19,7 @@ from ..emulators.networks import network as network_of
 from ..emulators.trainable import Trainable
 from ..errors import BayneError
 from ..files import digest, replacing
-from ..wavelength import C_KMS
+from ..wavelength import log_pixels
 from .card import grid_card
 from .config import Config, read_config
 from .derivatives import check_labels, check_wavelength
@@ -160,8 +160,7 @@ def _one(
 ) -> Emulator:
     """One emulator from one grid, from scratch or from `base`; written to the folder."""
     if settings.windows:
-        ends = np.log(np.array(settings.windows))
-        pixels = [np.exp(np.arange(low, high, settings.step_kms / C_KMS)) for low, high in ends]
+        pixels = log_pixels(settings.windows, settings.step_kms)
         grid = grid.observed(np.concatenate(pixels), settings.resolution)
     _enough(grid)
     if uneven := grid.uneven():

@@ -122,7 +122,7 @@ def test_derivatives_by_labels_are_those_of_finite_differences(lte, windows):
             slope / np.abs(numeric).max(), numeric / np.abs(numeric).max(), atol=1e-3, err_msg=name
         )
     with pytest.raises(BayneError, match="networks, or a grid interpolated by splines"):
-        lte.derivatives(replace(models, method="linear"), labels, "asplund2009")
+        lte.derivatives(replace(models, method="local"), labels, "asplund2009")
 
 
 @double
@@ -157,8 +157,8 @@ def test_models_on_another_scale_of_depth_get_that_at_5000(solar):
 def test_layers_are_a_multiple_so_that_stars_share_a_compiled_function():
     for top in (-6.8, -6.5, -5.9):
         log_tau = np.linspace(top, 1.8, 72)
-        kept, plain = module._layers(log_tau, module.STEP), module._layers(log_tau)
-        assert kept.size % module.STEP == 0
+        kept, plain = module._layers(log_tau, module.MULTIPLE), module._layers(log_tau)
+        assert kept.size % module.MULTIPLE == 0
         assert np.all(np.diff(kept) > 0)
         assert set(plain) <= set(kept)
-    assert module._layers(np.linspace(-4, 1, 10), module.STEP).size == 10
+    assert module._layers(np.linspace(-4, 1, 10), module.MULTIPLE).size == 10

@@ -41,9 +41,9 @@ def smoothed(flux: ArrayLike, log_wavelength: ArrayLike, wanted: ArrayLike, sigm
     """
     log_wave = np.asarray(log_wavelength, dtype=np.float64)
     step = (log_wave[-1] - log_wave[0]) / (log_wave.size - 1)
-    wide = gaussian_filter1d(
-        np.asarray(flux, dtype=np.float64), sigma_kms / C_KMS / step, mode="nearest", truncate=KERNEL_SIGMAS
-    )
+    wide = np.asarray(flux, dtype=np.float64)
+    if sigma_kms:
+        wide = gaussian_filter1d(wide, sigma_kms / C_KMS / step, mode="nearest", truncate=KERNEL_SIGMAS)
     return np.asarray(CubicSpline(log_wave, wide, axis=-1)(wanted))
 
 

@@ -55,7 +55,7 @@ def test_oxygen_takes_carbon_only_where_co_forms(built):
         for constant in (10.0, -6.0)
         for x in (np.zeros(7, np.float32), np.eye(7, dtype=np.float32)[OXYGEN] * 0.2)
     ]
-    names = list(species(LABELS))
+    names = list(species(LABELS, SpeciesPayne().molecules))
     hot, cool = coefficients[1] - coefficients[0], coefficients[3] - coefficients[2]
     assert hot[names.index("o")] > 0.2
     assert abs(hot[names.index("c")]) < 1e-3

@@ -37,6 +37,7 @@ def test_a_gaussian_line_becomes_wider(sharp: Grid) -> None:
     assert seen.attributes["resolution"] == "30000"
     assert seen.hash != sharp.hash
     assert sharp.observed(sharp.wavelength, SHARP) is sharp
+    np.testing.assert_allclose(sharp.observed(sharp.wavelength[9:-9], SHARP).flux, sharp.flux[:, 9:-9], atol=1e-7)
     # the twin that forgets the resolution that the grid has already fails
     wrong = np.hypot(WIDTH, C_KMS / FWHM_PER_SIGMA / 30_000)
     assert np.abs(seen.flux[0] - line(wavelength, wrong)).max() > 1e-3

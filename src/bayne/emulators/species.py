@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..errors import ReadError
+from ..errors import ReadError, did_you_mean
 from ..labels import over_hydrogen
 from ..precision import matmul
 from ..spectrum import FloatArray
@@ -20,8 +20,8 @@ from .networks import Params, register
 from .payne_large import dense
 from .trainable import Trainable, check_whole
 
-#: Molecules with lines in the optical spectra of cool stars, and their elements.
-MOLECULES = {"tio": ("ti", "o"), "c2": ("c",), "cn": ("c", "n")}
+#: Molecules whose lines one element's species cannot have, and their elements.
+MOLECULES = {"tio": ("ti", "o"), "c2": ("c",), "cn": ("c", "n"), "co": ("c", "o")}
 
 #: Elements that bind each other: what CO leaves of them is one more number that rules their lines.
 CO = ("c", "o")
@@ -39,18 +39,18 @@ LARGEST = 12.0
 LIMIT = 30.0
 
 
-def species(labels: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+def species(labels: tuple[str, ...], molecules: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
     """Species by name, and the labels (positions) of the abundances that each depends on.
 
     ``"atmosphere"``, which depends on none, stands for hydrogen and whatever has no abundance of its own.
     """
     own = {name[:-2]: labels.index(over) for name, (over, _) in over_hydrogen(labels).items()}
     own |= {name[:-2]: i for i, name in enumerate(labels) if name.endswith("_h")}
-    molecules = {name: parts for name, parts in MOLECULES.items() if all(part in own for part in parts)}
+    made = {name: MOLECULES[name] for name in molecules if all(part in own for part in MOLECULES[name])}
     return {
         "atmosphere": (),
         **{name: (i,) for name, i in own.items()},
-        **{name: tuple(own[part] for part in parts) for name, parts in molecules.items()},
+        **{name: tuple(own[part] for part in parts) for name, parts in made.items()},
     }
 
 
@@ -80,6 +80,8 @@ class SpeciesPayne(Trainable):
         Units of the dense layers.
     shared
         Numbers made of all labels.
+    molecules
+        Those of `MOLECULES` that have lines in the windows, in addition to the elements.
     """
 
     name = "species"
@@ -94,10 +96,14 @@ class SpeciesPayne(Trainable):
     rank: int = 8
     width: int = 32
     shared: int = 4
+    molecules: tuple[str, ...] = ("tio", "c2", "cn")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_whole(self.name, rank=self.rank, width=self.width, shared=self.shared)
+        for molecule in self.molecules:
+            if molecule not in MOLECULES:
+                raise ReadError(f"{self.name}: molecules has {molecule!r}. {did_you_mean(molecule, MOLECULES)}")
         if self.output != "absorbance":
             raise ReadError(f"{self.name}: output = {self.output!r}; absorption by species adds up only in absorbance")
         if self.abundances != "h":
@@ -110,7 +116,7 @@ class SpeciesPayne(Trainable):
     def initial(self, key: jax.Array, labels: tuple[str, ...], blocks: int, width: int) -> dict[str, jax.Array]:
         """See `dense`: all species absorb about the same share at every pixel, in proportion to their number."""
         keys = iter(jax.random.split(key, 8))
-        n, inputs = len(species(labels)), len(atmosphere(labels)) + SEEN + self.shared
+        n, inputs = len(species(labels, self.molecules)), len(atmosphere(labels)) + SEEN + self.shared
         return {
             "level": 0.1 * jax.random.normal(next(keys), (n, width)) - jnp.log(n),
             "slope": jnp.ones((n, width)),
@@ -130,7 +136,7 @@ class SpeciesPayne(Trainable):
 
     def prepare(self, labels: tuple[str, ...], wavelength: FloatArray) -> dict[str, np.ndarray]:
         """See `Trainable`."""
-        every = species(labels)
+        every = species(labels, self.molecules)
         pair = [part for name in CO for part in every.get(name, ())]
         pair = pair if len(pair) == len(CO) else []
         own = np.zeros((len(every), SEEN, len(labels) + len(pair)), np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from .errors import BayneError, did_you_mean
 from .lsf import GaussianLSF
-from .spectrum import FloatArray
+from .spectrum import FloatArray, Spectrum
 from .wavelength import C_KMS, to_vacuum, within
 
 
@@ -163,4 +163,19 @@ def load_instrument(name: str) -> Instrument:
         telluric=tuple((float(low), float(high)) for low, high in table.get("telluric", ())),
         mask_bits={k: int(v) for k, v in mask.get("bits", {}).items()},
         bad_bits=tuple(mask.get("bad", ())),
+    )
+
+
+def with_lsf(spectrum: Spectrum, profile: Instrument | None, resolution: float | None) -> Spectrum:
+    """The spectrum with a line-spread function of this resolution everywhere; or where it has none, the profile's."""
+    if resolution is not None:
+        return spectrum.with_resolution(resolution)
+    if profile is None:
+        return spectrum
+    return replace(
+        spectrum,
+        arms=tuple(
+            arm if arm.lsf is not None else replace(arm, lsf=profile.lsf(arm.name, arm.wavelength))
+            for arm in spectrum.arms
+        ),
     )

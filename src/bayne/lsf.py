@@ -135,3 +135,18 @@ class BandedLSF(EqualByContent):
 
 
 LSF = GaussianLSF | BandedLSF
+
+
+def resolving_power(lsf: LSF, wavelength: ArrayLike) -> NDArray[np.float64]:
+    """(n,) R = λ/FWHM at the pixels (vacuum Å); that of a Gaussian with the same second moment for a banded matrix.
+
+    NaN where the line-spread function is empty.
+    """
+    wave = np.asarray(wavelength, dtype=np.float64)
+    if isinstance(lsf, GaussianLSF):
+        return np.divide(wave, lsf.fwhm, out=np.full(wave.size, np.nan), where=lsf.fwhm > 0)
+    total = lsf.bands.sum(axis=0)
+    weight = np.divide(lsf.bands, total, out=np.full(lsf.bands.shape, np.nan), where=total > 0)
+    mean = lsf.offsets @ weight
+    variance = lsf.offsets**2 @ weight - mean**2 + 1 / 12  # the matrix acts on averages over pixels
+    return 1 / (FWHM_PER_SIGMA * np.sqrt(variance) * np.gradient(np.log(wave)))

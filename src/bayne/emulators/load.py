@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import zipfile
 import zlib
@@ -20,14 +21,18 @@ from safetensors.numpy import load_file, save
 
 from ..errors import ReadError, did_you_mean
 from ..files import replacing
+from ..instrument import load_instrument, with_lsf
 from ..precision import double
-from ..spectrum import FloatArray
+from ..spectrum import FloatArray, Spectrum
 from ..wavelength import log_pixels, to_vacuum
 from .card import Card
+from .choose import suitable
 from .emulator import Emulator, ErrorModel
 from .networks import check_arrays, network
 from .published import read_published
 from .toolkit import read_bundle
+
+log = logging.getLogger("bayne")
 
 #: Endings of joblib files.
 JOBLIB_SUFFIXES = (".pkl", ".pickle", ".joblib")
@@ -40,16 +45,17 @@ def shipped() -> dict[str, Path]:
 
 
 @double
-def load_emulator(source: str | Path, card: str | Path | Mapping[str, Any] | Card | None = None) -> Emulator:
+def load_emulator(source: str | Path | Spectrum, card: str | Path | Mapping[str, Any] | Card | None = None) -> Emulator:
     """Load an emulator.
 
     Parameters
     ----------
     source
-        Name of one that comes with the package; a folder with ``card.json`` and ``weights.safetensors``; a
-        published ``.npz`` of The Payne or of binspec; a joblib file (``.pkl``, ``.joblib``) of the
-        transformer_payne package, of which nothing is executed; or a bundle of the astro-emulators-toolkit
-        (a folder with ``config.json``).
+        Name of one that comes with the package; a spectrum, for the one among them that suits its wavelengths and
+        resolution (the logger ``bayne`` says which); a folder with ``card.json`` and ``weights.safetensors``; a
+        published ``.npz`` of The Payne or of binspec; a joblib file (``.pkl``, ``.joblib``) of the transformer_payne
+        package, of which nothing is executed; or a bundle of the astro-emulators-toolkit (a folder with
+        ``config.json``).
     card
         For published files: the card, as a JSON file, a mapping or a `Card`.
 
@@ -63,6 +69,10 @@ def load_emulator(source: str | Path, card: str | Path | Mapping[str, Any] | Car
         Nothing is found, the card is missing or wrong, arrays hold objects or disagree with the card.
     """
     names = shipped()
+    if isinstance(source, Spectrum):
+        profile = load_instrument(source.instrument) if source.instrument else None
+        source = suitable(with_lsf(source, profile, None), names)
+        log.info("emulator %s, by the wavelengths and the resolution of the spectrum", source)
     path = names.get(str(source), Path(source))
     if not path.exists():
         raise ReadError(f"{source}: no such emulator, folder or file. {did_you_mean(str(source), names)}")

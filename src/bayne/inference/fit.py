@@ -22,7 +22,7 @@ from .draws import DEFAULT, Sampler
 from .maximum import find_maximum
 from .methods import approximation, sample
 from .outcome import failed_result, finish
-from .prepare import Settings, check_arguments
+from .prepare import Settings, check_arguments, emulator_for
 from .result import FitResult
 from .teacher import MAX_SHIFT, distilled_if_costly, teacher_shift
 
@@ -38,7 +38,7 @@ LANES = 128
 
 def fit_star(
     spectrum: Any,
-    emulator: Emulator,
+    emulator: Emulator | None = None,
     *,
     method: str = "fast",
     instrument: str | Instrument | None = None,
@@ -65,7 +65,7 @@ def fit_star(
     spectrum
         `Spectrum`, `specutils.Spectrum` or `specutils.SpectrumList`. Never modified.
     emulator
-        From `load_emulator`.
+        From `load_emulator`; None for the one of the package that suits the spectrum's wavelengths and resolution.
     method
         ``"fast"``: importance sampling, or ``"hmc"`` where that cannot be trusted (flag SAMPLED_INSTEAD); networks
         that evaluate every wavelength separately are first distilled for the instrument (`bayne.compile`), once.
@@ -125,6 +125,7 @@ def fit_star(
         without LSF, an unknown method.
     """
     settings = Settings.of(locals())
+    emulator = emulator_for(spectrum, settings) if emulator is None else emulator
     check_arguments(settings, emulator)
     emulator = distilled_if_costly(emulator, settings, getattr(spectrum, "instrument", ""))
     with _ONE_AT_A_TIME:

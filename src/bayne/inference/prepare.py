@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..emulators import Emulator
+from ..emulators import Emulator, load_emulator
 from ..errors import BayneError
 from ..flags import Flag
-from ..instrument import Instrument, load_instrument
+from ..instrument import Instrument, load_instrument, with_lsf
 from ..labels import VELOCITIES, check_known
 from ..likelihoods import MAX_VELOCITY, broadening, check_order, continuum, cut_to_windows, prior_range
 from ..spectrum import FloatArray, Spectrum
@@ -141,6 +141,31 @@ def _is_finite(value: Any) -> bool:
         return False
 
 
+def emulator_for(given: Any, settings: Settings) -> Emulator:
+    """The emulator of the package that suits a spectrum.
+
+    Raises
+    ------
+    BayneError
+        There is none, or the resolution is not known.
+    """
+    return load_emulator(_with_profile(given, settings)[0])
+
+
+def _with_profile(given: Any, settings: Settings) -> tuple[Spectrum, Instrument | None]:
+    """The spectrum with line-spread functions, and its instrument."""
+    if isinstance(given, Spectrum):
+        spectrum = given
+    else:
+        from ..surveys import from_specutils
+
+        spectrum = from_specutils(given)
+    profile = settings.instrument or spectrum.instrument or None
+    if isinstance(profile, str):
+        profile = load_instrument(profile)
+    return with_lsf(spectrum, profile, settings.resolution), profile
+
+
 def prepare(given: Any, emulator: Emulator, settings: Settings, name: str | None) -> tuple[PreparedSpectrum, Verdict]:
     """Make a spectrum ready for fitting and note what had to be done to it.
 
@@ -150,18 +175,9 @@ def prepare(given: Any, emulator: Emulator, settings: Settings, name: str | None
         No LSF is known; snr or mask do not match the arms.
     """
     verdict = Verdict()
-    if isinstance(given, Spectrum):
-        spectrum = given
-    else:
-        from ..surveys import from_specutils
-
-        spectrum = from_specutils(given)
+    spectrum, profile = _with_profile(given, settings)
     if name is not None:
         spectrum = replace(spectrum, id=name)
-    profile = settings.instrument or spectrum.instrument or None
-    if isinstance(profile, str):
-        profile = load_instrument(profile)
-    spectrum = _with_lsf(spectrum, profile, settings.resolution)
     if settings.mask is not None:
         spectrum = spectrum.with_mask(settings.mask)
     if profile is not None and profile.telluric:
@@ -208,21 +224,6 @@ def prepare(given: Any, emulator: Emulator, settings: Settings, name: str | None
             Flag.NO_PIXELS, f"{spectrum.n_good} good pixels of {sum(a.flux.size for a in spectrum.arms)}."
         )
     return PreparedSpectrum(spectrum, pilot, order, bary), verdict
-
-
-def _with_lsf(spectrum: Spectrum, profile: Instrument | None, resolution: float | None) -> Spectrum:
-    if resolution is not None:
-        return spectrum.with_resolution(resolution)
-    if profile is None:
-        return spectrum
-
-    return replace(
-        spectrum,
-        arms=tuple(
-            arm if arm.lsf is not None else replace(arm, lsf=profile.lsf(arm.name, arm.wavelength))
-            for arm in spectrum.arms
-        ),
-    )
 
 
 def _order(spectrum: Spectrum, profile: Instrument | None, given: int | bool | None) -> int | None:

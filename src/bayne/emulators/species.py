@@ -26,9 +26,6 @@ MOLECULES = {"tio": ("ti", "o"), "c2": ("c",), "cn": ("c", "n"), "co": ("c", "o"
 #: Elements that bind each other: what CO leaves of them is one more number that rules their lines.
 CO = ("c", "o")
 
-#: Numbers that a species sees of its own at most: two abundances and a share that CO leaves.
-SEEN = 3
-
 #: ln of the solar ratio of oxygen to carbon (Asplund et al. 2009, ARA&A 47, 481), from which the network's departs.
 LN_O_C = float(np.log(10) * (8.69 - 8.43))
 
@@ -109,6 +106,11 @@ class SpeciesPayne(Trainable):
         if self.abundances != "h":
             raise ReadError(f"{self.name}: abundances = {self.abundances!r}; atoms are counted by [X/H] only, give 'h'")
 
+    @property
+    def seen(self) -> int:
+        """Numbers that a species sees of its own at most: two abundances, and the shares of C and O that CO leaves."""
+        return 4 if "co" in self.molecules else 3
+
     def layout(self, segment: np.ndarray) -> np.ndarray:
         """One block of all pixels."""
         return np.arange(segment.size)[None]
@@ -116,7 +118,7 @@ class SpeciesPayne(Trainable):
     def initial(self, key: jax.Array, labels: tuple[str, ...], blocks: int, width: int) -> dict[str, jax.Array]:
         """See `dense`: all species absorb about the same share at every pixel, in proportion to their number."""
         keys = iter(jax.random.split(key, 8))
-        n, inputs = len(species(labels, self.molecules)), len(atmosphere(labels)) + SEEN + self.shared
+        n, inputs = len(species(labels, self.molecules)), len(atmosphere(labels)) + self.seen + self.shared
         return {
             "level": 0.1 * jax.random.normal(next(keys), (n, width)) - jnp.log(n),
             "slope": jnp.ones((n, width)),
@@ -139,7 +141,7 @@ class SpeciesPayne(Trainable):
         every = species(labels, self.molecules)
         pair = [part for name in CO for part in every.get(name, ())]
         pair = pair if len(pair) == len(CO) else []
-        own = np.zeros((len(every), SEEN, len(labels) + len(pair)), np.float32)
+        own = np.zeros((len(every), self.seen, len(labels) + len(pair)), np.float32)
         counted = np.zeros((len(every), len(labels) + len(pair)), np.float32)
         for row, count, parts in zip(own, counted, every.values(), strict=True):
             shares = [len(labels) + i for i, part in enumerate(pair) if part in parts]

@@ -93,6 +93,13 @@ def test_plain_fit_uses_the_defaults(run: Run, calls: Calls, tmp_path: Path) -> 
     assert all(str(path) in result.stdout for path in files)
 
 
+def test_without_an_emulator_the_command_says_which_it_took(run: Run, calls: Calls, tmp_path: Path) -> None:
+    result = run("fit", "star.fits", "--output", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert calls.emulator == ()
+    assert "emulator demo, which suits the wavelengths and the resolution" in " ".join(result.stdout.split())
+
+
 def test_options_reach_the_functions(run: Run, calls: Calls, tmp_path: Path) -> None:
     words = """--method map --format table --medium air --frame rest --read row=3 --read normalized=true
         --instrument hermes --resolution 28000 --snr 80,90 --free rv,vmac --fix logg=4.4 --fix vmic=1

@@ -36,6 +36,7 @@ def fit(
 
     \b
     Examples:
+      bayne fit star.fits --output fits
       bayne fit star.fits --emulator galah --output fits
       bayne fit hd122563.fits -e my-emulator/ --medium air --frame rest --resolution 35000 --prior teff=4600,100
     """
@@ -47,7 +48,8 @@ def fit(
 
     out = console()
     clock = time.perf_counter()
-    star, network = reading.spectrum(spectrum), emulator.load()
+    star = reading.spectrum(spectrum)
+    network = emulator.load() if emulator.emulator else None
     read = time.perf_counter() - clock
     files = result_files(output, star.id)
     refuse_existing(list(files), overwrite)
@@ -58,6 +60,8 @@ def fit(
     result.save(files[0], overwrite=overwrite)
     report(result, files[1], overwrite=overwrite)
     show(result, out)
+    if network is None:
+        out.print(f"emulator {result.provenance['emulator']['name']}, which suits the wavelengths and the resolution")
     out.print(f"read {read:.1f} s, compiled and fitted {fitted:.1f} s")
     out.print(f"{files[0]}\n{files[1]}", soft_wrap=True)
     stop_unless_ok(result)

@@ -96,17 +96,23 @@ class EmulatorOptions:
     """One emulator."""
 
     emulator: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--emulator", "-e", help="Name of a packaged emulator, a folder, or a published .npz.", show_default=False
+            "--emulator",
+            "-e",
+            help="Name of a packaged emulator, a folder, or a published .npz; one star can do without: the packaged "
+            "emulator that suits its spectrum is taken.",
+            show_default=False,
         ),
-    ]
+    ] = None
     card: Annotated[Path | None, typer.Option(help="Card (JSON) of a published .npz.")] = None
 
     def load(self) -> Emulator:
-        """The emulator."""
+        """The emulator that is named."""
         from ..emulators import load_emulator
 
+        if self.emulator is None:
+            raise typer.BadParameter("name the emulator for the stars of a catalogue", param_hint="--emulator")
         return load_emulator(self.emulator, self.card)
 
 

@@ -1,0 +1,56 @@
+"""The emulator of the package that suits a spectrum."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import bayne
+from bayne import BayneError, Spectrum
+from bayne.lsf import FWHM_PER_SIGMA, BandedLSF, GaussianLSF, resolving_power
+
+
+def spectrum(low: float, high: float, resolution: float | None) -> Spectrum:
+    """A flat spectrum with three pixels per resolution element."""
+    wavelength = np.exp(np.arange(np.log(low), np.log(high), 1 / 3 / (resolution or 20_000)))
+    return Spectrum.from_arrays(
+        wavelength, np.ones(wavelength.size), np.full(wavelength.size, 0.01), medium="vacuum", resolution=resolution
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "resolution", "name"),
+    [
+        (3690, 9100, 1_800, "optical-low"),  # LAMOST
+        (3600, 9824, 5_000, "optical-low"),  # DESI
+        (4712, 7890, 28_000, "galah"),
+        (8460, 8700, 11_500, "rvs"),
+        (15150, 16950, 22_500, "apogee"),
+        (3780, 6910, 115_000, "optical-high"),  # HARPS
+        (4800, 6800, 47_000, "optical-high"),
+    ],
+)
+def test_wavelengths_and_resolution_decide(low: float, high: float, resolution: float, name: str) -> None:
+    assert bayne.load_emulator(spectrum(low, high, resolution)).card.name == name
+
+
+def test_none_suits() -> None:
+    with pytest.raises(BayneError, match=r"no emulator of the package suits the spectrum \(8460-8700 Å\).*rvs: 8440-"):
+        bayne.load_emulator(spectrum(8460, 8700, 100_000))
+    with pytest.raises(BayneError, match=r"no emulator of the package suits the spectrum \(20000-24000 Å\)"):
+        bayne.load_emulator(spectrum(20000, 24000, 10_000))
+    with pytest.raises(BayneError, match=r"resolution of the spectrum is not known. Give resolution="):
+        bayne.load_emulator(spectrum(8460, 8700, None))
+
+
+def test_resolving_power_of_both_kinds_of_line_spread_functions() -> None:
+    wavelength = np.linspace(5000.0, 5100.0, 201)
+    sigma = 1.1  # Å: 2.2 pixels
+    expected = wavelength / (FWHM_PER_SIGMA * sigma)
+    gaussian = GaussianLSF(np.full(wavelength.size, FWHM_PER_SIGMA * sigma))
+    np.testing.assert_allclose(resolving_power(gaussian, wavelength), expected)
+    offsets = np.arange(-12, 13)
+    # of a matrix that acts on averages over pixels, whose variance is 1/12
+    band = np.exp(-0.5 * offsets**2 / (2.2**2 - 1 / 12))
+    banded = BandedLSF(np.repeat(band[:, None], wavelength.size, axis=1), offsets)
+    np.testing.assert_allclose(resolving_power(banded, wavelength), expected, rtol=1e-3)

@@ -14,8 +14,8 @@ Stars and known labels:
 - ``benchmark``: those of `reference_stars.py` at high resolution, and Aldebaran (Heiter et al. 2015, A&A 582, A49).
 - ``m92``: five giants through Keck/HIRES (Kirby et al. 2025); Teff and log g are photometric.
 - ``rvs``: Gaia DR3 mean spectra. Kepler-93: Ballard et al. 2014, ApJ 790, 12. The others have no labels here.
-- ``apogee``: ASPCAP's own labels and best fit (aspcapStar; before calibration), those of the pipeline of velocities
-  (apStar), and atlases of the Sun and of Arcturus (Ramírez & Allende Prieto 2011, ApJ 743, 135) at APOGEE's resolution.
+- ``apogee``: ASPCAP's labels before calibration and its best fit (aspcapStar), a star without labels (apStar), and
+  atlases of the Sun and of Arcturus (Ramírez & Allende Prieto 2011, ApJ 743, 135) at APOGEE's resolution.
 - ``lamost``: DR1 spectra with the labels of LASP (Luo et al. 2015, RAA 15, 1095).
 - ``repeats``: LAMOST spectra of stars that were seen several times: what differs between them is error.
 - ``miles``: FGK stars of MILES (Sánchez-Blázquez et al. 2006, MNRAS 371, 703), 2.5 Å wide (Falcón-Barroso et al. 2011,
@@ -43,7 +43,7 @@ from survey_stars_report import read_records, report
 
 import bayne
 from bayne.lsf import GaussianLSF
-from bayne.wavelength import C_KMS
+from bayne.spectrum import Arm
 
 Known = dict[str, tuple[float, float]]
 
@@ -95,33 +95,61 @@ class Survey:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-def labels(teff: float, logg: float, fe_h: float, errors: Sequence[float] = (0.0, 0.0, 0.0), **more: Any) -> Known:
-    """What is known, without what is not finite."""
-    found = {"teff": (teff, errors[0]), "logg": (logg, errors[1]), "fe_h": (fe_h, errors[2]), **more}
-    return {name: (float(value), float(error)) for name, (value, error) in found.items() if np.isfinite(value)}
+def labels(values: Sequence[float], errors: Sequence[float] = (0.0, 0.0, 0.0), **more: tuple[float, float]) -> Known:
+    """What is known of Teff, log g, [Fe/H] and `more`, without what is not finite."""
+    three = dict(zip(("teff", "logg", "fe_h"), zip(values, errors, strict=True), strict=True))
+    return {name: (float(x), float(error)) for name, (x, error) in (three | more).items() if np.isfinite(x)}
 
 
-#: Spectra that were moved to rest should have no velocity.
-AT_REST = (0.0, 0.0)
+#: Resolution of the library of benchmark stars, to which sharper spectra are brought.
+LIKE_LIBRARY = 47_000
+
+#: Errors of well-known values of Teff, log g and [Fe/H].
+KNOWN = tuple(KNOWN_ERRORS.values())
+
+#: Spectra that were moved to rest should have no velocity, but for what their files were moved by wrongly (km/s).
+AT_REST = (0.0, 0.5)
 
 
 def benchmark(data: Path) -> Iterator[Star]:
     """High resolution: stars of `reference_stars.py` that are in the library or were observed with MIKE."""
-    aldebaran = ("Aldebaran", "benchmark/HARPS.GBOG_alfTau.fits", {}, {"native": 115_000}, (3927, 1.11, -0.37))
-    for name, (_, file, reading, options, values) in {**STARS, "aldebaran": aldebaran}.items():
+    stars = dict(STARS)
+    stars["aldebaran"] = ("", "benchmark/HARPS.GBOG_alfTau.fits", {}, {"native": 115_000}, (3927, 1.11, -0.37))
+    for name, (_, file, reading, options, values) in stars.items():
         if file.startswith("benchmark/") or options.get("instrument") == "mike":
-            rest = "Sun_HARPS" not in file and "WASP" not in file
-            known = labels(*values, tuple(KNOWN_ERRORS.values()), **({"rv": AT_REST} if rest else {}))
+            known = labels(values, KNOWN)
+            if "Sun_HARPS" not in file and "WASP" not in file:
+                known["rv"] = AT_REST
             yield Star(name, partial(sharp, data / "spectra" / file, reading, options), known)
 
 
 def sharp(path: Path, reading: dict[str, Any], options: dict[str, Any]) -> bayne.Spectrum:
-    """A spectrum with the resolution, or the instrument, that its entry in `reference_stars.py` has."""
+    """A spectrum with the resolution, or the instrument, that its entry in `reference_stars.py` has; none sharper."""
     spectrum = bayne.read_spectrum(path, **reading)
-    resolution = options.get("native", options.get("resolution"))
+    resolution = options.get("resolution")
+    if "native" in options:
+        resolution = LIKE_LIBRARY
+        spectrum = smoothed(spectrum, options["native"], resolution)
     if resolution is not None:
-        return spectrum.with_resolution(resolution)
+        return binned(spectrum, resolution)
     return replace(spectrum, instrument=options.get("instrument", spectrum.instrument))
+
+
+def binned(spectrum: bayne.Spectrum, resolution: float) -> bayne.Spectrum:
+    """Averages of neighbouring pixels, three or more to a resolution element.
+
+    Files with many more have no more information, and fits of them take longer. Pixels of a bin share their noise.
+    """
+    arms = []
+    for arm in spectrum.arms:
+        number = max(1, int(np.median(arm.wavelength[:-1] / np.diff(arm.wavelength)) / resolution / 3))
+        shape = (arm.flux.size // number, number)
+        whole = slice(shape[0] * number)
+        good = np.all(arm.good[whole].reshape(shape), axis=1)
+        wavelength, flux = (column[whole].reshape(shape).mean(axis=1) for column in (arm.wavelength, arm.flux))
+        ivar = None if arm.ivar is None else arm.ivar[whole].reshape(shape).mean(axis=1)
+        arms.append(Arm(wavelength, np.where(good, flux, 0.0), ivar, ~good, None, arm.name))
+    return replace(spectrum, arms=tuple(arms)).with_resolution(resolution)
 
 
 def m92(data: Path) -> Iterator[Star]:
@@ -131,12 +159,12 @@ def m92(data: Path) -> Iterator[Star]:
         row = fits.getdata(path, 1)[0]
         values, errors = ([float(row[key + end]) for key in ("TEFF", "LOGG", "FEH")] for end in ("", "ERR"))
         read = partial(sharp, path.with_name(f"{name}.fits.gz"), {"medium": "air", "unit": "A"}, {"resolution": 45_000})
-        yield Star(name, read, labels(*values, errors=errors, vmic=(row["VT"], row["VTERR"])))
+        yield Star(name, read, labels(values, errors, vmic=(row["VT"], row["VTERR"])))
 
 
 def rvs(data: Path) -> Iterator[Star]:
     """Gaia RVS."""
-    named = {"Kepler-93": labels(5669, 4.47, -0.18, (75, 0.01, 0.1))}
+    named = {"Kepler-93": labels((5669, 4.47, -0.18), (75, 0.01, 0.1))}
     for path in sorted((data / "spectra" / "gaia_rvs").glob("*.csv.gz")):
         name = path.name.removesuffix(".csv.gz")
         yield Star(name, partial(bayne.read_spectrum, path), named.get(name, {}) | {"rv": AT_REST})
@@ -147,23 +175,21 @@ def apogee(data: Path) -> Iterator[Star]:
     folder = data / "spectra" / "apogee"
     for path in sorted(folder.glob("aspcapStar*.fits")):
         teff, logg, _, metals, *_ = fits.getdata(path, 4)["FPARAM"][0]
-        known = labels(teff, logg, metals, (70, 0.1, 0.05), rv=AT_REST)
+        known = labels((teff, logg, metals), (70, 0.1, 0.05), rv=AT_REST)
         name = path.stem.rpartition("-2M")[2]
         yield Star(f"2M{name}", partial(bayne.read_spectrum, path), known, compare=partial(against_aspcap, path))
     for path in sorted(folder.glob("apStar*.fits")):
-        row = fits.getdata(path, 9)[0]
-        known = labels(row["teff"], row["logg"], row["feh"], rv=AT_REST)
-        yield Star(path.stem.rpartition("-")[2], partial(bayne.read_spectrum, path), known)
+        yield Star(path.stem.rpartition("-")[2], partial(bayne.read_spectrum, path), {"rv": AT_REST})
     atlases = {"sun": (5772, 4.44, 0.0), "arcturus": (4286, 1.66, -0.52)}
     for name, values in atlases.items():
         path = data / "spectra" / "h_band" / f"{name}_observed.txt.gz"
-        yield Star(name, partial(like_apogee, path), labels(*values, tuple(KNOWN_ERRORS.values()), rv=AT_REST))
+        yield Star(name, partial(like_apogee, path), labels(values, KNOWN, rv=AT_REST))
 
 
 def like_apogee(path: Path) -> bayne.Spectrum:
     """An atlas of the H band at the resolution of APOGEE."""
     atlas = bayne.read_spectrum(path, medium="air", unit="Angstrom", frame="rest", normalized=True)
-    return smoothed(atlas, 100_000, 22_500)
+    return binned(smoothed(atlas, 100_000, 22_500), 22_500)
 
 
 def against_aspcap(path: Path, result: bayne.FitResult) -> dict[str, float]:
@@ -188,8 +214,8 @@ def lamost(data: Path) -> Iterator[Star]:
     for row in Table.read(folder / "labels.csv"):
         file, snr = str(row["filename"]), float(row["snrg"])
         part = "S/N < 15" if snr < 15 else "S/N 15 to 30" if snr < 30 else "S/N > 30"
-        errors = [row[f"{key}_err"] for key in ("teff", "logg", "feh")]
-        known = labels(row["teff"], row["logg"], row["feh"], errors, rv=(row["rv"], row["rv_err"]))
+        values, errors = ([row[key + end] for key in ("teff", "logg", "feh")] for end in ("", "_err"))
+        known = labels(values, errors, rv=(row["rv"], row["rv_err"]))
         read = partial(bayne.read_spectrum, folder / f"{file}.gz")
         yield Star(file.removesuffix(".fits"), read, known, (part,))
 
@@ -216,24 +242,29 @@ def miles(data: Path) -> Iterator[Star]:
         kind = "K" if teff[i] < 5250 else "G" if teff[i] < 6000 else "F"
         iron = "[Fe/H] < -1.5" if fe_h[i] < -1.5 else "[Fe/H] -1.5 to -0.5" if fe_h[i] < -0.5 else "[Fe/H] > -0.5"
         parts = (f"{kind} {'dwarfs' if logg[i] > 3.5 else 'giants'}", iron)
-        known = labels(teff[i], logg[i], fe_h[i], rv=AT_REST)
+        known = labels((teff[i], logg[i], fe_h[i]), rv=(0.0, 10.0))
         yield Star(f"miles-{number[i]:04d}", partial(of_miles, wavelength, flux[i]), known, parts)
 
 
 def of_miles(wavelength: np.ndarray, flux: np.ndarray) -> bayne.Spectrum:
     """A spectrum of MILES: in air, at rest, 2.5 Å wide at every wavelength."""
     spectrum = bayne.Spectrum.from_arrays(wavelength, flux, medium="air", frame="rest")
-    return replace(spectrum, arms=tuple(replace(a, lsf=GaussianLSF(np.full(a.wavelength.size, 2.5))) for a in spectrum.arms))
+    (arm,) = spectrum.arms
+    return replace(spectrum, arms=(replace(arm, lsf=GaussianLSF(np.full(arm.wavelength.size, 2.5))),))
 
+
+#: Without telluric oxygen and water, of which the errors of these files do not know; Na D goes with them (vacuum Å).
+OPTICAL = {"windows": [(4785, 5880), (5985, 6265), (6330, 6815)]}
 
 SURVEYS = {
-    "benchmark": Survey("optical-high", benchmark),
-    "m92": Survey("optical-high", m92),
+    "benchmark": Survey("optical-high", benchmark, OPTICAL),
+    "m92": Survey("optical-high", m92, OPTICAL),
     "rvs": Survey("rvs", rvs),
     "apogee": Survey("apogee", apogee),
     "lamost": Survey("optical-low", lamost),
     "repeats": Survey("optical-low", repeats),
-    "miles": Survey("optical-low", miles, {"continuum": 10}),
+    # the S/N is that of most stars per Å: an estimate from the pixels would take crowded lines for noise
+    "miles": Survey("optical-low", miles, {"continuum": 10, "snr": 100}),
 }
 
 
@@ -244,9 +275,9 @@ class Compilation:
         self.seconds = 0.0
         jax.monitoring.register_event_duration_secs_listener(self._add)
 
-    def _add(self, event: str, seconds: float, **_: Any) -> None:
+    def _add(self, event: str, duration_secs: float, **_: str | int) -> None:
         if event == "/jax/core/compile/backend_compile_duration":
-            self.seconds += seconds
+            self.seconds += duration_secs
 
 
 def peak_memory() -> float:

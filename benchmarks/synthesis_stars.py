@@ -129,13 +129,14 @@ class Fit(NamedTuple):
 
 
 def maker_of(path: Path) -> Maker:
-    """Spectra of a grid's physics in the windows of this script."""
+    """Spectra of a grid's physics, with log gf as the lists have them, in the windows of this script."""
     table, folder = tomllib.loads(path.read_text()), path.resolve().parent
     own = {
         "linelists": [each | {"file": str(folder / each["file"])} for each in table["linelists"]],
         "atmospheres": str(folder / table["atmospheres"]),
         "windows": [(low - AROUND, high + AROUND) for low, high in (OPTICAL, TRIPLET, H_BAND)],
         "population": "",
+        "log_gf": "",
         "resolution": RESOLUTION,
         "step_kms": STEP,
     }
@@ -160,12 +161,12 @@ def spectra(maker: Maker, labels: dict[str, float]) -> list[Spectrum]:
     return list(zip(maker.wavelength, np.split(flux, ends), strict=True))
 
 
-def observed(path: Path) -> Spectrum:
+def observed(path: Path, **reading: Any) -> Spectrum:
     """Vacuum Å and flux of a star: the good pixels of a file that Bayne reads, or a text of air Å and flux."""
     if path.name.endswith(".txt.gz"):
         wave, flux = np.loadtxt(path).T
         return air_to_vacuum(wave), flux
-    (arm,) = bayne.read_spectrum(path).arms
+    (arm,) = bayne.read_spectrum(path, **reading).arms
     return arm.wavelength[arm.good], arm.flux[arm.good]
 
 

@@ -1,7 +1,7 @@
 """What the wide grid needs besides line lists and atmospheres: TiO with its common isotope, and the stars it is about.
 
     python benchmarks/wide_inputs.py --tio tio_plez_strong_3700-9900_air.moog.gz --output build/wide
-    cp benchmarks/wide.toml build/wide/   # with the line lists and the network of atmospheres that it names
+    cp benchmarks/wide.toml benchmarks/wide_log_gf.csv build/wide/   # and the line lists and networks that it names
     bayne grid build/wide/wide.toml --output build/wide/wide.h5 --workers 2
 
 The list of TiO lines (Plez 1998, A&A 337, 495, the strong ones) has the isotopes 46, 47, 49 and 50 of titanium, and
@@ -87,11 +87,16 @@ def common_isotope(lines: dict[int, np.ndarray], where: dict[int, dict[int, np.n
 
 
 def stars(seed: int) -> Table:
-    """Stars evenly over the region, with a microturbulence that goes with log g, of solar abundance ratios."""
+    """Stars evenly over the region in log g and ln Teff, with a microturbulence that goes with log g, of solar ratios.
+
+    Cool stars have the richer spectra: evenly in Teff they would be too few.
+    """
     from matplotlib.path import Path as Polygon
 
     rng = np.random.default_rng(seed)
-    points = rng.uniform(REGION.min(axis=0), REGION.max(axis=0), (10 * STARS, 2))
+    low, high = (np.array([np.log(teff), logg]) for teff, logg in (REGION.min(axis=0), REGION.max(axis=0)))
+    points = rng.uniform(low, high, (10 * STARS, 2))
+    points[:, 0] = np.exp(points[:, 0])
     points = points[Polygon(REGION / (1000, 1)).contains_points(points / (1000, 1))][:STARS]
     ranges = np.array(list(METALLICITY))[rng.choice(len(METALLICITY), STARS, p=list(METALLICITY.values()))]
     return Table(

@@ -171,6 +171,10 @@ class SpeciesPayne(Trainable):
         share = matmul(c[:, None], params["basis"])[:, 0] + number[:, None] * params["slope"] + params["level"]
         return jnp.clip(share, -LIMIT, LIMIT)
 
+    def odds(self, params: Params, labels: jax.Array) -> jax.Array:
+        """(n, p) depth over flux by every species, whose sum is that of the spectrum, for one label vector (l,)."""
+        return jnp.exp(self.depths(params, *self._coefficients_at(params, labels)) + params["mean"])
+
     def body(self, params: Params, x: jax.Array, blocks: jax.Array) -> jax.Array:
         """See `Trainable`."""
         return jnp.log(jnp.sum(jnp.exp(self.depths(params, *self.coefficients(params, x))), axis=0))[None]

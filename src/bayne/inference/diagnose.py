@@ -16,7 +16,7 @@ from ..likelihoods import Problem
 from ..spectrum import Arm, FloatArray, Spectrum
 from ..wavelength import C_KMS
 from .draws import Draws
-from .start import bin_data, correlate, smooth_template
+from .start import bin_data, correlate, fwhm_kms, smooth_template
 
 #: Thresholds, each judged on mocks and on real spectra in the tests.
 RHAT_MAX, ESS_MIN = 1.01, 400.0
@@ -32,7 +32,8 @@ RV_SIGNIFICANCE = 4.0
 LOST_WARN = 0.2
 #: Largest share of their depth by which lines may differ from the model on average, at velocities (km/s) off their
 #: cores: single reference stars stay below 0.012, doubles 20 km/s apart (benchmarks/double_stars.py) are above 0.045.
-PROFILE_MAX = 0.015
+#: Where lines are wider than this, so are the distances.
+PROFILE_MAX, PROFILE_FWHM = 0.015, 15.0
 PROFILE_LAGS = np.concatenate([np.arange(-40.0, -7.0, 4.0), np.arange(8.0, 41.0, 4.0)])
 #: A block of wavelength that moves a label by this many of its errors is told.
 INFLUENCE = 1.0
@@ -174,7 +175,7 @@ def judge_binary(
     of_model = correlate(bin_data(replace(fitted, arms=tuple(own)), pilot), emulator, template, grid)
     peak, own_peak = of_data[len(grid) // 2], of_model[len(grid) // 2]
     excess = of_data - peak / max(own_peak, 1e-3) * of_model
-    far = np.abs(grid - velocity) >= 36.0
+    far = np.abs(grid - velocity) >= max(36.0, fwhm_kms(spectrum.arms))
     second = float(np.max(excess[far]) / max(peak, 1e-3))
     spread = 1.4826 * float(np.median(np.abs(excess[far] - np.median(excess[far])))) + 1e-12
     significance = float((np.max(excess[far]) - np.median(excess[far])) / spread)
@@ -206,14 +207,15 @@ def judge_profile(
         (a, n) the model without broadening. Other arguments are those of `judge_fit`.
     """
     used, data = problem.plan.used, np.asarray(problem.model.pixels.data)
+    lags = PROFILE_LAGS * max(1.0, fwhm_kms(arms) / PROFILE_FWHM)
     noise = np.asarray(problem.model.pixels.variance) + jitters[:, None] ** 2
     residual, lines, template = (np.where(used, v, 0.0) for v in (ratio * model - data, 1 - model, 1 - sharp))
-    shape, size, power = np.zeros(PROFILE_LAGS.size), 0.0, 0.0
+    shape, size, power = np.zeros(lags.size), 0.0, 0.0
     for a, arm in enumerate(arms):
         if used[a].any():
             weight = 1 / np.median(noise[a][used[a]])
             n, at = arm.flux.size, arm.wavelength
-            moved = [np.interp(at, at * (1 + v / C_KMS), template[a, :n]) for v in PROFILE_LAGS]
+            moved = [np.interp(at, at * (1 + v / C_KMS), template[a, :n]) for v in lags]
             shape += weight * np.array(moved) @ residual[a, :n]
             size += weight * float(lines[a] @ template[a])
             power += weight * float(template[a] @ template[a])
@@ -221,12 +223,12 @@ def judge_profile(
         return
     shape /= size
     worst = int(np.argmax(np.abs(shape)))
-    verdict.numbers |= {"profile": float(shape[worst]), "profile_velocity": float(PROFILE_LAGS[worst])}
+    verdict.numbers |= {"profile": float(shape[worst]), "profile_velocity": float(lags[worst])}
     if abs(shape[worst]) > PROFILE_MAX + 4 * np.sqrt(power) / size:
         verdict.raise_flag(
             Flag.BAD_FIT,
             f"Lines are {'deeper' if shape[worst] > 0 else 'shallower'} than the model by {abs(shape[worst]):.1%} of "
-            f"their depth {PROFILE_LAGS[worst]:+.0f} km/s from their cores: two stars, or another LSF.",
+            f"their depth {lags[worst]:+.0f} km/s from their cores: two stars, or another LSF.",
         )
 
 

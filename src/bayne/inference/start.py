@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from ..emulators import Emulator
 from ..forward import VELOCITY_MARGIN
 from ..labels import over_hydrogen
 from ..likelihoods import MAX_VELOCITY
-from ..lsf import FWHM_PER_SIGMA, GaussianLSF
+from ..lsf import FWHM_PER_SIGMA, resolving_power
 from ..spectrum import Arm, FloatArray, Spectrum
 from ..wavelength import C_KMS
 
@@ -33,8 +34,8 @@ class Start:
     velocity
         Of the highest peak (km/s, frame of the file).
     significance
-        Square root of the gain in chi-square over the best velocity that is further than `VELOCITY_MARGIN` away, or
-        over no lines at all; chi-square is scaled to one per independent bin at the peak.
+        Square root of the gain in chi-square over the best velocity that is further than `VELOCITY_MARGIN`, and the
+        width of a line, away, or over no lines at all; chi-square is scaled to one per independent bin at the peak.
     labels
         (t, l) templates in order of their peaks, best first.
     grid, ccf
@@ -115,14 +116,15 @@ def _weight(arm: Arm, pilot: FloatArray) -> FloatArray:
     return np.minimum(weight, 1e4)
 
 
+def fwhm_kms(arms: Sequence[Arm]) -> float:
+    """Full width at half maximum of the line-spread function, km/s: that of the least sharp arm; 0 if none has one."""
+    widths = [C_KMS / float(np.nanmedian(resolving_power(a.lsf, a.wavelength))) for a in arms if a.lsf is not None]
+    return max(widths, default=0.0)
+
+
 def smooth_template(emulator: Emulator, flux: FloatArray, spectrum: Spectrum) -> FloatArray:
     """Template smoothed to the instrument, but to no less than twice the bin."""
-    widths = [
-        C_KMS * float(np.median(arm.lsf.fwhm / arm.wavelength))
-        for arm in spectrum.arms
-        if isinstance(arm.lsf, GaussianLSF)
-    ]
-    fwhm = max([2 * BIN_KMS, *widths])
+    fwhm = max(2 * BIN_KMS, fwhm_kms(spectrum.arms))
     smooth = np.array(flux, dtype=np.float64)
     for k in np.unique(emulator.segment):
         here = emulator.segment == k
@@ -222,7 +224,7 @@ def find_start(
     fine = np.clip(near + np.linspace(-2 * BIN_KMS, 2 * BIN_KMS, 97), low, high)
     velocity = float(fine[int(np.argmax(correlate(data, emulator, templates[best], fine)))])
     ccf = functions[best]
-    elsewhere = allowed & (np.abs(grid - velocity) > VELOCITY_MARGIN)
+    elsewhere = allowed & (np.abs(grid - velocity) > max(VELOCITY_MARGIN, fwhm_kms(spectrum.arms)))
     other = ccf[elsewhere].max(initial=0.0)
     peak = min(ccf[allowed].max(), 1 - 1e-9)
     gain = max(peak**2 * np.sign(peak) - other**2, 0.0) / (1 - peak**2)

@@ -7,11 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..batching import batchable
+from ..lsf import resolving_power
 from ..spectrum import FloatArray, Spectrum
 from .marginal import Pixels
 
-#: Scales (Å) over which a continuum may wander, and standard deviations of what it does, relative to the continuum.
-SCALES, AMPLITUDES = np.geomspace(10.0, 100.0, 5), np.geomspace(1e-4, 0.03, 12)
+#: Scales (Å) over which a continuum may wander, the shortest of them at least so many widths of a line (FWHM), and
+#: standard deviations of what it does, relative to the continuum.
+SCALES, WIDTHS, AMPLITUDES = np.geomspace(10.0, 100.0, 5), 10.0, np.geomspace(1e-4, 0.03, 12)
 
 #: Where the search begins, of all scales and amplitudes: half a percent over some 30 Å.
 FIRST_GUESS = 2 * AMPLITUDES.size + 8
@@ -35,16 +37,27 @@ def modes(spectrum: Spectrum) -> tuple[list[FloatArray], FloatArray]:
     tuple
         (n, m) modes for every arm, and (scales, amplitudes, a, m) standard deviations.
     """
+    scales = SCALES * max(1.0, WIDTHS * _fwhm(spectrum) / SCALES[0])
     halves = np.array([0.5 * (arm.wavelength[-1] - arm.wavelength[0]) for arm in spectrum.arms])
     borders = DOMAIN_PADDING * halves
-    count = int(np.ceil(MAX_FREQUENCY / SCALES[0] * 2 * borders.max() / np.pi))
+    count = int(np.ceil(MAX_FREQUENCY / scales[0] * 2 * borders.max() / np.pi))
     frequency = np.arange(1, count + 1) * np.pi / (2 * borders[:, None])
     waves = [
         np.sin((arm.wavelength[:, None] - arm.wavelength[0] - half + border) * own) / np.sqrt(border)
         for arm, half, border, own in zip(spectrum.arms, halves, borders, frequency, strict=True)
     ]
-    density = np.sqrt(2 * np.pi) * SCALES[:, None, None] * np.exp(-0.5 * (SCALES[:, None, None] * frequency) ** 2)
+    density = np.sqrt(2 * np.pi) * scales[:, None, None] * np.exp(-0.5 * (scales[:, None, None] * frequency) ** 2)
     return waves, AMPLITUDES[:, None, None] * np.sqrt(density)[:, None]
+
+
+def _fwhm(spectrum: Spectrum) -> float:
+    """Å, of the arm with the widest line-spread function; 0 if none has one."""
+    widths = [
+        float(np.nanmedian(arm.wavelength / resolving_power(arm.lsf, arm.wavelength)))
+        for arm in spectrum.arms
+        if arm.lsf is not None
+    ]
+    return max(widths, default=0.0)
 
 
 @batchable()

@@ -18,7 +18,7 @@ from .abundances import ATMOSPHERE, element_of
 from .species import SOLAR
 
 #: Settings that are paths.
-_FILES = ("linelist", "atmospheres", "population", "like")
+_FILES = ("linelist", "log_gf", "atmospheres", "population", "like")
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class GridConfig:
         File, and ``"air"`` or ``"vacuum"`` where it does not say.
     linelists
         Several files in place of `linelist`, joined as `bayne.synthesis.merge.merge` does: the preferred one first.
+    log_gf
+        CSV file of changes to single log gf: see `bayne.synthesis.line_strengths.change_log_gf`; empty for none.
     atmospheres
         File or folder of a grid of model atmospheres, file of a network of them, or ``"grey"``.
     number
@@ -78,6 +80,7 @@ class GridConfig:
     windows: tuple[tuple[float, float], ...] = ()
     like: str = ""
     linelist_medium: str = ""
+    log_gf: str = ""
     atmospheres: str = "grey"
     population: str = ""
     resolution: float = 50_000.0
@@ -121,6 +124,8 @@ class GridConfig:
         lists = table.pop("linelists")
         if lists:  # the first grids had none
             table["linelists"] = [each | {"file": _by_content(each["file"])} for each in lists]
+        if not table["log_gf"]:
+            del table["log_gf"]
         return json.dumps(table, sort_keys=True)
 
     def line_files(self) -> tuple[LineFile, ...]:

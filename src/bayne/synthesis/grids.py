@@ -26,6 +26,7 @@ from . import lte, pysme  # noqa: F401  (which register themselves)
 from .abundances import abundances
 from .atmosphere import Atmosphere
 from .grid_config import GridConfig, read_grid_config
+from .line_strengths import change_log_gf
 from .linelist import LineList, read_linelist
 from .merge import merge
 from .models import Models, place_of, read_models
@@ -119,10 +120,11 @@ class Maker:
 
 
 def _lines(config: GridConfig) -> LineList:
-    """The lines of all lists; of what two of them have, that of the earlier one."""
+    """The lines of all lists, of what two of them have that of the earlier one, with the log gf that are wanted."""
     files = config.line_files()
     lists = [read_linelist(each.file, format=each.format or None, medium=each.medium or None) for each in files]
-    return merge(lists).lines if len(lists) > 1 else lists[0]
+    lines = merge(lists).lines if len(lists) > 1 else lists[0]
+    return change_log_gf(lines, config.log_gf) if config.log_gf else lines
 
 
 def pixels(path: str | Path) -> list[FloatArray]:

@@ -50,7 +50,7 @@ def test_help_lists_all_commands(run: Run) -> None:
     [
         ("fits",),
         ("fit",),
-        ("fit", "star.fits"),
+        ("fit-catalog", "stars.fits", "--output", "run"),
         ("fit", "star.fits", "--emulator"),
         ("fit", "star.fits", "-e", "demo", "--method", "gibbs"),
         ("fit", "star.fits", "-e", "demo", "--seed", "one"),

@@ -172,6 +172,18 @@ def test_a_species_of_many_lines_is_convolved_to_the_same(monkeypatch):
 
 
 @double
+def test_opacity_beside_narrow_lines_of_a_crowded_species_is_not_negative(monkeypatch):
+    monkeypatch.setattr(line_layout, "CROWDED", 1)
+    wave = grid(5000, 5010)
+    some = lines([5003.0, 5007.0], CN, 3.0, 1.0, 1e3, 0.0, 0.0)
+    laid = prepare(some, wave, np.array([30.0, 30.0]))
+    assert len(laid.blends) == 1
+    found = np.asarray(line_opacity(gas(), laid, 0.0, wave))
+    assert found.max() > 0
+    assert found.min() >= 0
+
+
+@double
 def test_wings_are_positive_however_strong_the_damping():
     wave = grid(4990, 5010)
     one = lines(5000.0, rad=1e13)  # a = 300

@@ -291,7 +291,7 @@ def _blend(layers: _Layers, lines: Lines, blend: Blend, grid: _Grid) -> jax.Arra
     for k in range(taps):
         begin = taps - 1 - k
         total = total + coefficients[k] * strength[begin : begin + grid.pixels]
-    return total
+    return jnp.maximum(total, 0.0)  # beside lines as narrow as pixels the spline swings below zero
 
 
 #: Inverse squares of the distances, in units of the edge of the core, at which wings are exact. With others, the

@@ -1,7 +1,7 @@
 """Real stars of several surveys, fitted with the emulators of the surveys and compared with known labels.
 
     python benchmarks/survey_stars.py lamost --data data --emulator optical-low --output build/survey-stars
-    python benchmarks/survey_stars.py benchmark m92 rvs apogee lamost repeats miles --data data
+    python benchmarks/survey_stars.py benchmark rvs apogee lamost repeats miles --data data
 
 `--data` is a folder with spectra and libraries of stars under the names below. Every survey has a usual emulator;
 `--emulator` names another one, or its folder. Every star is fitted with the defaults of `fit_star` for real stars
@@ -11,8 +11,9 @@ at once: a run that was killed goes on, so give another folder for another emula
 
 Stars and known labels:
 
-- ``benchmark``: those of `reference_stars.py` at high resolution, and Aldebaran (Heiter et al. 2015, A&A 582, A49).
-- ``m92``: five giants through Keck/HIRES (Kirby et al. 2025); Teff and log g are photometric.
+- ``benchmark``: those of `reference_stars.py` at high resolution, Aldebaran (Heiter et al. 2015, A&A 582, A49), and
+  five giants of M 92 through Keck/HIRES (Kirby et al. 2025), whose Teff and log g are photometric. The Sun and Procyon
+  have tuned line strengths of the wide grid (`solar_log_gf.py`), and test nothing for emulators that learned it.
 - ``rvs``: Gaia DR3 mean spectra. Kepler-93: Ballard et al. 2014, ApJ 790, 12. The others have no labels here.
 - ``apogee``: ASPCAP's labels before calibration and its best fit (aspcapStar), a star without labels (apStar), and
   atlases of the Sun and of Arcturus (Ramírez & Allende Prieto 2011, ApJ 743, 135) at APOGEE's resolution.
@@ -112,7 +113,7 @@ AT_REST = (0.0, 0.5)
 
 
 def benchmark(data: Path) -> Iterator[Star]:
-    """High resolution: stars of `reference_stars.py` that are in the library or were observed with MIKE."""
+    """High resolution: stars of `reference_stars.py` that are in the library or were observed with MIKE, and M 92."""
     stars = dict(STARS)
     stars["aldebaran"] = ("", "benchmark/HARPS.GBOG_alfTau.fits", {}, {"native": 115_000}, (3927, 1.11, -0.37))
     for name, (_, file, reading, options, values) in stars.items():
@@ -120,7 +121,13 @@ def benchmark(data: Path) -> Iterator[Star]:
             known = labels(values, KNOWN)
             if "Sun_HARPS" not in file and "WASP" not in file:
                 known["rv"] = AT_REST
-            yield Star(name, partial(sharp, data / "spectra" / file, reading, options), known)
+            yield Star(name, partial(sharp, data / "spectra" / file, reading, options), known, ("benchmark",))
+    for path in sorted((data / "spectra" / "m92").glob("*_abund_teffphot.fits")):
+        name = path.name.removesuffix("_abund_teffphot.fits")
+        row = fits.getdata(path, 1)[0]
+        values, errors = ([float(row[key + end]) for key in ("TEFF", "LOGG", "FEH")] for end in ("", "ERR"))
+        read = partial(sharp, path.with_name(f"{name}.fits.gz"), {"medium": "air", "unit": "A"}, {"resolution": 45_000})
+        yield Star(name, read, labels(values, errors, vmic=(row["VT"], row["VTERR"])), ("M 92",))
 
 
 def sharp(path: Path, reading: dict[str, Any], options: dict[str, Any]) -> bayne.Spectrum:
@@ -150,16 +157,6 @@ def binned(spectrum: bayne.Spectrum, resolution: float) -> bayne.Spectrum:
         ivar = None if arm.ivar is None else arm.ivar[whole].reshape(shape).mean(axis=1)
         arms.append(Arm(wavelength, np.where(good, flux, 0.0), ivar, ~good, None, arm.name))
     return replace(spectrum, arms=tuple(arms)).with_resolution(resolution)
-
-
-def m92(data: Path) -> Iterator[Star]:
-    """Giants of M 92."""
-    for path in sorted((data / "spectra" / "m92").glob("*_abund_teffphot.fits")):
-        name = path.name.removesuffix("_abund_teffphot.fits")
-        row = fits.getdata(path, 1)[0]
-        values, errors = ([float(row[key + end]) for key in ("TEFF", "LOGG", "FEH")] for end in ("", "ERR"))
-        read = partial(sharp, path.with_name(f"{name}.fits.gz"), {"medium": "air", "unit": "A"}, {"resolution": 45_000})
-        yield Star(name, read, labels(values, errors, vmic=(row["VT"], row["VTERR"])))
 
 
 def rvs(data: Path) -> Iterator[Star]:
@@ -258,7 +255,6 @@ OPTICAL = {"windows": [(4785, 5880), (5985, 6265), (6330, 6815)]}
 
 SURVEYS = {
     "benchmark": Survey("optical-high", benchmark, OPTICAL),
-    "m92": Survey("optical-high", m92, OPTICAL),
     "rvs": Survey("rvs", rvs),
     "apogee": Survey("apogee", apogee),
     "lamost": Survey("optical-low", lamost),

@@ -18,6 +18,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from reference_stars import discrepancy
 
 import bayne
 from bayne.labels import pretty, unit
@@ -30,6 +31,9 @@ LABELS = {"teff": 0, "logg": 2, "fe_h": 2, "rv": 2}
 #: photons alone. The discrepancy is of the physics: it is the same for two spectra of one star.
 ERRORS = {"std": "quoted error", "own": "quoted error without the card's discrepancy", "photon": "error of the photons"}
 
+#: Parts of the stars, each of which tests what the others tune.
+FOLDS = 5
+
 #: A survey of no more stars than these has a table of them.
 FEW = 25
 
@@ -41,6 +45,12 @@ NOTES = """\
 Bias is the median of the deviations, scatter 1.4826 times their median distance from it, rms about zero; σ is the
 median of the quoted errors, scatter/σ the scatter of the deviations over them. Stars whose known labels lie outside the
 domain of the emulator are not counted.
+"""
+
+TUNED_NOTES = """\
+What has to be added to errors, in quadrature, for them to cover the deviations of the stars that are ok; the second
+number is per dex of [Fe/H] below 0. In the table, a star's errors contain what the *other* stars need, so that no star
+tests what it helped to tune.
 """
 
 PAIR_NOTES = """\
@@ -115,6 +125,27 @@ def pairs(records: Sequence[Record], error: str) -> list[Record]:
             ok = one["ok"] and two["ok"]
             found.append({"labels": labels, "known": known, "parts": parts, "ok": ok, "inside": True})
     return found
+
+
+def tuned(records: Sequence[Record]) -> tuple[dict[str, tuple[float, float]], list[Record]]:
+    """Discrepancies by label from all stars, and the stars with errors that contain what others than they need."""
+    found, judged = {}, [record | {"labels": dict(record["labels"])} for record in records]
+    for label in ("teff", "logg", "fe_h"):
+        some = [r for r in judged if r["ok"] and r["inside"] and label in r["known"] and "fe_h" in r["known"]]
+        stars = compared(some, label, "own")
+        iron = np.array([record["known"]["fe_h"][0] for record in some])
+        sigma = np.hypot(stars.sigma, stars.known_sigma)
+        # spectra of one star have the same known labels
+        _, star = np.unique([str(record["known"]["teff"]) for record in some], return_inverse=True)
+        found[label] = discrepancy(stars.deviation, sigma, iron, star)
+        fold = star % FOLDS
+        for k in range(FOLDS):
+            rest = fold != k
+            base, slope = discrepancy(stars.deviation[rest], sigma[rest], iron[rest], star[rest])
+            for i in np.flatnonzero(~rest):
+                more = np.hypot(base, slope * max(-some[i]["labels"]["fe_h"][0], 0.0))
+                some[i]["labels"][label] = [float(stars.value[i]), float(np.hypot(stars.sigma[i], more)), np.nan]
+    return found, [record for record in judged if record["ok"] and record["inside"]]
 
 
 def scatter(values: np.ndarray) -> float:
@@ -206,6 +237,9 @@ def report(survey: str, folder: Path) -> None:
         records = pairs(records, "std")
     else:
         lines += [NOTES, *table(records), ""]
+        found, judged = tuned(records)
+        values = (f"{label} {base:.3g}, {slope:.3g} per dex" for label, (base, slope) in found.items())
+        lines += [TUNED_NOTES, f"{'; '.join(values)}.", "", *table(judged), ""]
     for record in records:
         if record.get("compared"):
             numbers = ", ".join(f"{key} {value:.4f}" for key, value in record["compared"].items())

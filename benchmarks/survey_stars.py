@@ -143,13 +143,13 @@ def sharp(path: Path, reading: dict[str, Any], options: dict[str, Any]) -> bayne
 
 
 def binned(spectrum: bayne.Spectrum, resolution: float) -> bayne.Spectrum:
-    """Averages of neighbouring pixels, three or more to a resolution element.
+    """Averages of neighbouring pixels, two or more to a resolution element.
 
     Files with many more have no more information, and fits of them take longer. Pixels of a bin share their noise.
     """
     arms = []
     for arm in spectrum.arms:
-        number = max(1, int(np.median(arm.wavelength[:-1] / np.diff(arm.wavelength)) / resolution / 3))
+        number = max(1, int(np.median(arm.wavelength[:-1] / np.diff(arm.wavelength)) / resolution / 2))
         shape = (arm.flux.size // number, number)
         whole = slice(shape[0] * number)
         good = np.all(arm.good[whole].reshape(shape), axis=1)

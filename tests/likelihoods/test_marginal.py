@@ -6,9 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.linalg import block_diag
 from scipy.stats import multivariate_normal
 
 from bayne.likelihoods import Pixels, factorise, log_likelihood
+from bayne.likelihoods.fisher import expansion
 from bayne.likelihoods.marginal import EmulatorError, coefficients
 
 
@@ -91,3 +93,28 @@ def test_solved_vectors_are_those_of_the_dense_covariance(rank):
         ours = np.asarray(factorise(pixels, jnp.asarray(model), jnp.asarray(extra), jnp.asarray(x)).solved(x))
     np.testing.assert_allclose(ours[keep], np.linalg.solve(diagonal + linear @ linear.T, x[keep]), rtol=1e-8)
     assert not ours[~keep].any()
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_gradient_and_fisher_matrix_are_those_of_the_dense_gaussian(rank):
+    pixels, model, extra = small_problem(rank)
+    derivatives = np.where(pixels.used[..., None], np.random.default_rng(4).normal(size=(*model.shape, 2)), 0.0)
+
+    def log_density(theta):
+        mean, diagonal, linear, data = dense(pixels, model + derivatives @ theta[:2], extra * (1 + theta[2:]))
+        return multivariate_normal(mean, diagonal + linear @ linear.T).logpdf(data)
+
+    steps = 1e-6 * np.eye(4)
+    gradient = [(log_density(step) - log_density(-step)) / 2e-6 for step in steps]
+    _, diagonal, linear, _ = dense(pixels, model, extra)
+    inverse = np.linalg.inv(diagonal + linear @ linear.T)
+    keep = pixels.used.ravel()
+    of_mean = derivatives.reshape(-1, 2)[keep]
+    arm = np.repeat(np.diag(extra), model.shape[1], axis=0)[keep]  # jitter adds to one arm or the other
+    of_jitter = [[0.5 * np.trace(inverse * a @ (inverse * b)) for b in arm.T] for a in arm.T]
+    with jax.enable_x64(True):
+        arrays = jax.tree.map(jnp.asarray, (pixels, model, derivatives, extra))
+        value, ours, fisher = expansion(*arrays, arrays[3])
+        assert float(value) == pytest.approx(float(log_likelihood(arrays[0], arrays[1], arrays[3])), rel=1e-12)
+    np.testing.assert_allclose(ours, gradient, rtol=1e-5)
+    np.testing.assert_allclose(fisher, block_diag(of_mean.T @ inverse @ of_mean, of_jitter), rtol=1e-8)

@@ -14,11 +14,12 @@ from ..likelihoods import PixelModel, Prior, log_posterior
 MAX_U = 8.0
 
 #: Levenberg-Marquardt damping relative to the diagonal: of the first step, what a step that gains half of what was
-#: expected and one that gains nothing multiply it by, and where a climb that only fails is given up.
+#: expected and one that gains nothing multiply it by (to no less than the first), and where a climb that only fails is
+#: given up.
 DAMPING, LESS_DAMPING, MORE_DAMPING, MAX_DAMPING = 1e-2, 0.1, 10.0, 1e8
 
-#: How much a climb to the maximum in label space counts of the curvature that the logistic makes of a slope: with all
-#: of it, a parameter whose maximum is its end would go there by one unit a step. It vanishes where the slope does.
+#: How much a climb to the maximum in label space counts of the curvature that comes from the logistic: with all of it,
+#: a parameter whose maximum is its end would go there by a unit a step, or less where the data say little.
 EDGE_CURVATURE = 0.1
 
 #: Twice what a step could still gain in log density, at which a climb has arrived: 0.03 sigma.
@@ -64,8 +65,10 @@ def density_and_derivatives(
     value, gradient, fisher = model.expand(x)
     own, by_prior = jax.value_and_grad(prior.log_density)(x)
     value, gradient = value + own, slope * (gradient + by_prior)
-    bent = (1.0 if volume else EDGE_CURVATURE) * jnp.maximum(-(1 - 2 * s) * gradient, 0.0)
-    matrix = slope[:, None] * (fisher + prior.curvature(x)) * slope + jnp.diag(bent + 2 * s * (1 - s) + 1e-6)
+    # the second term is the curvature of `log_volume`; without `volume` some of it bounds steps where nothing is known
+    bent = jnp.maximum(-(1 - 2 * s) * gradient, 0.0) + 2 * s * (1 - s)
+    own_curvature = (1.0 if volume else EDGE_CURVATURE) * bent + 1e-6
+    matrix = slope[:, None] * (fisher + prior.curvature(x)) * slope + jnp.diag(own_curvature)
     if volume:
         value, gradient = value + log_volume(prior, u), gradient + 1 - 2 * s
     return value, gradient, matrix
@@ -131,7 +134,7 @@ def optimise(
         return jax.lax.cond(
             gain > 0,
             lambda: standing(u, at.damping * jnp.where(gain > 0.5 * expected, LESS_DAMPING, 3.0), at.taken + 1),
-            lambda: at._replace(damping=at.damping * MORE_DAMPING, taken=at.taken + 1),
+            lambda: at._replace(damping=jnp.maximum(at.damping * MORE_DAMPING, DAMPING), taken=at.taken + 1),
         )
 
     def going(at: OptimiserState) -> jax.Array:

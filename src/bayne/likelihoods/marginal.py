@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
@@ -92,6 +92,11 @@ class Factors:
             p = p - jnp.einsum("ack,km->acm", self.half, b)
         return arm_by_arm(partial(_solve, transpose=1), self.block, p), error
 
+    def first_solved(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Of the first vector x (a, n) that was factorised: Bᵀ Σ⁻¹ x (a, c), and Σ⁻¹ x (a, n)."""
+        first = replace(self, p=self.p[..., :1], q=None if self.q is None else self.q[..., :1])
+        return first.taken()[0][..., 0], first.solved(x[..., None])[..., 0]
+
     def solved(self, x: jax.Array) -> jax.Array:
         """(a, n, m) Σ⁻¹ x of the vectors x that were factorised."""
         a, error = self.taken()
@@ -176,10 +181,15 @@ def _of_residual(pixels: Pixels, model: jax.Array, extra: jax.Array | None) -> F
 def log_likelihood(pixels: Pixels, model: jax.Array, extra: jax.Array | None) -> jax.Array:
     """Log marginal likelihood of the data (a, n), normalisation included."""
     factors = _of_residual(pixels, model, extra)
+    return value_of(pixels, factors, factors.quadratic()[0, 0])
+
+
+def value_of(pixels: Pixels, factors: Factors, chi_square: jax.Array) -> jax.Array:
+    """Log likelihood of residuals whose rᵀ Σ⁻¹ r is known."""
     used = pixels.used
     log_det = -jnp.sum(jnp.where(used, jnp.log(jnp.where(used, factors.weight, 1.0)), 0.0))
     log_det += log_volume(factors.block, factors.whole)
-    return -0.5 * (factors.quadratic()[0, 0] + log_det + jnp.sum(used) * LOG_2PI)
+    return -0.5 * (chi_square + log_det + jnp.sum(used) * LOG_2PI)
 
 
 def coefficients(pixels: Pixels, model: jax.Array, extra: jax.Array | None) -> tuple[jax.Array, jax.Array]:

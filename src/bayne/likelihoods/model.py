@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from .correlation import Correlation
-from .fisher import information
+from .fisher import expansion, information
 from .marginal import Pixels, log_likelihood
 from .table import Table, log_likelihoods, tabulate
 
@@ -89,12 +89,8 @@ class PixelModel(ABC):
         """Log likelihood (), its gradient (n,) and the Fisher matrix (n, n), all of one Jacobian."""
         model, derivatives = self.jacobian(theta)
         extra = self.jitter_variance(theta)
-        value, (by_model, by_extra) = jax.value_and_grad(log_likelihood, argnums=(1, 2))(self.pixels, model, extra)
-        gradient = jnp.einsum("an,anm->m", by_model, derivatives)
         slope = None if extra is None else extra + self.photon
-        if slope is not None:
-            gradient = jnp.concatenate([gradient, by_extra * slope])
-        return value, gradient, information(self.pixels, model, derivatives, extra, slope)
+        return expansion(self.pixels, model, derivatives, extra, slope)
 
     def fisher(self, theta: jax.Array) -> jax.Array:
         """Fisher information (n, n) of all parameters, without priors on them; see `information`."""

@@ -20,7 +20,7 @@ Stars and known labels:
 - ``lamost``: DR1 spectra with the labels of LASP (Luo et al. 2015, RAA 15, 1095).
 - ``repeats``: LAMOST spectra of stars that were seen several times: what differs between them is error.
 - ``miles``: FGK stars of MILES (Sánchez-Blázquez et al. 2006, MNRAS 371, 703), 2.5 Å wide (Falcón-Barroso et al. 2011,
-  A&A 532, A95), with the labels of Cenarro et al. 2007 (MNRAS 374, 664).
+  A&A 532, A95), with the labels of Cenarro et al. 2007 (MNRAS 374, 664); their errors: `MILES_ERRORS`.
 """
 
 from __future__ import annotations
@@ -229,6 +229,10 @@ def repeats(data: Path) -> Iterator[Star]:
         yield Star(file.removesuffix(".fits.gz"), read, parts=(part,), group=str(row["group"]))
 
 
+#: How well labels of FGK stars of MILES agree between two analyses (Prugniel, Vauglin & Koleva 2011, A&A 531, A165).
+MILES_ERRORS = (60.0, 0.13, 0.05)
+
+
 def miles(data: Path) -> Iterator[Star]:
     """FGK stars of MILES; the file has no errors."""
     with h5py.File(data / "libraries" / "miles.h5") as file:
@@ -239,7 +243,7 @@ def miles(data: Path) -> Iterator[Star]:
         kind = "K" if teff[i] < 5250 else "G" if teff[i] < 6000 else "F"
         iron = "[Fe/H] < -1.5" if fe_h[i] < -1.5 else "[Fe/H] -1.5 to -0.5" if fe_h[i] < -0.5 else "[Fe/H] > -0.5"
         parts = (f"{kind} {'dwarfs' if logg[i] > 3.5 else 'giants'}", iron)
-        known = labels((teff[i], logg[i], fe_h[i]), rv=(0.0, 10.0))
+        known = labels((teff[i], logg[i], fe_h[i]), MILES_ERRORS, rv=(0.0, 10.0))
         yield Star(f"miles-{number[i]:04d}", partial(of_miles, wavelength, flux[i]), known, parts)
 
 

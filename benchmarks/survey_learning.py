@@ -35,9 +35,9 @@ from emulators import MUON, PUBLISHED
 FIGURE = Path(__file__).parent.parent / "docs" / "_static" / "survey-learning.png"
 
 #: Training spectra (0: all), pixels at most, and steps of every training.
-NUMBERS, PIXELS, STEPS = (100, 300, 0), 1200, 5000
+NUMBERS, PIXELS, STEPS = (100, 300, 0), 600, 3000
 
-#: What every survey is compared on (vacuum Å): parts of the windows above, with room for the kernels of lower resolution.
+#: What every survey is compared on (vacuum Å): parts of the windows above, with room for kernels of lower resolution.
 SLICES = {
     "apogee": (15905, 16095),
     "optical-high": (5141, 5239),

@@ -180,11 +180,11 @@ def apogee(data: Path) -> Iterator[Star]:
     atlases = {"sun": (5772, 4.44, 0.0), "arcturus": (4286, 1.66, -0.52)}
     for name, values in atlases.items():
         path = data / "spectra" / "h_band" / f"{name}_observed.txt.gz"
-        yield Star(name, partial(like_apogee, path), labels(values, KNOWN, rv=AT_REST))
+        yield Star(name, partial(like_apogee, path), labels(values, KNOWN))
 
 
 def like_apogee(path: Path) -> bayne.Spectrum:
-    """An atlas of the H band at the resolution of APOGEE."""
+    """An atlas of the H band at the resolution of APOGEE; what velocity it was moved by is not stated."""
     atlas = bayne.read_spectrum(path, medium="air", unit="Angstrom", frame="rest", normalized=True)
     return binned(smoothed(atlas, 100_000, 22_500), 22_500)
 

@@ -21,6 +21,10 @@ from ..wavelength import C_KMS
 #: The cross-correlation is done on bins of about this width (km/s), templates smoothed to twice of it.
 BIN_KMS = 12.0
 
+#: Stretches of an arm (ln λ; 120 Å at 6000 Å) whose mean flux does not count: a continuum that is wrong over a long arm
+#: correlates all of its pixels.
+STRETCH = 0.02
+
 #: Templates, spread over the domain.
 N_TEMPLATES = 16
 
@@ -79,18 +83,18 @@ def template_labels(emulator: Emulator, fixed: dict[str, float], lower: FloatArr
 
 @dataclass(frozen=True)
 class Binned:
-    """Data for cross-correlation: wavelengths (n,), flux over pilot less its mean (n,), weights (n,), arm (n,)."""
+    """Data for cross-correlation: ln λ (n,), flux over pilot (n,), weights (n,), number of the `STRETCH` (n,)."""
 
     log_wave: FloatArray
     value: FloatArray
     weight: FloatArray
-    arm: np.ndarray
+    stretch: np.ndarray
 
 
 def bin_data(spectrum: Spectrum, pilot: list[FloatArray]) -> Binned:
     """Average neighbouring pixels to about `BIN_KMS`, weighted by inverse variance."""
-    parts = []
-    for a, (arm, p) in enumerate(zip(spectrum.arms, pilot, strict=True)):
+    parts, before = [], 0
+    for arm, p in zip(spectrum.arms, pilot, strict=True):
         step = C_KMS * float(np.median(np.diff(np.log(arm.wavelength))))
         width = max(1, round(BIN_KMS / step))
         n = arm.wavelength.size // width * width
@@ -102,11 +106,12 @@ def bin_data(spectrum: Spectrum, pilot: list[FloatArray]) -> Binned:
         value = np.divide((weight * flux).sum(1), total, out=np.zeros(len(total)), where=total > 0)
         keep = total > 0
         log_wave = np.log(arm.wavelength[:n]).reshape(-1, width).mean(1)
-        parts.append((log_wave[keep], value[keep], total[keep], np.full(keep.sum(), a)))
+        stretch = before + ((log_wave - log_wave[0]) / STRETCH).astype(int)
+        before = stretch[-1] + 1
+        parts.append((log_wave[keep], value[keep], total[keep], stretch[keep]))
     if not parts:
         return Binned(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, int))
-    log_wave, value, weight, arm_index = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Binned(log_wave, value, weight, arm_index)
+    return Binned(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _weight(arm: Arm, pilot: FloatArray) -> FloatArray:
@@ -137,7 +142,7 @@ def correlate(data: Binned, emulator: Emulator, template: FloatArray, velocities
     """Normalised cross-correlation (v,) of the data with a template, between -1 and 1, 0 without overlap.
 
     Weighted correlation coefficient over the pixels that the shifted template covers; the weighted mean of
-    each arm is removed from both, so that levels do not count.
+    each stretch is removed from both, so that levels do not count.
     """
     lines, out = _Lines.of(emulator, template), np.zeros(velocities.size)
     for i, velocity in enumerate(velocities):
@@ -160,19 +165,19 @@ class _Lines(NamedTuple):
 
 
 def _aligned(data: Binned, lines: _Lines, velocity: float) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Weights, data and shifted template (n,) of the bins that it covers, each less its arm's weighted mean."""
+    """Weights, data and shifted template (n,) of the bins that it covers, each less its stretch's weighted mean."""
     rest = data.log_wave - np.arctanh(velocity / C_KMS)
     covered = np.zeros(rest.size, bool)
     for low, high in lines.windows:
         covered |= (rest >= low) & (rest <= high)
     if covered.sum() < 10:
         return np.zeros(0), np.zeros(0), np.zeros(0)
-    w, arm, y = data.weight[covered], data.arm[covered], data.value[covered]
+    w, stretch, y = data.weight[covered], data.stretch[covered], data.value[covered]
     m = np.interp(rest[covered], lines.log_wave, lines.flux)
-    total = np.bincount(arm, w)
+    total = np.bincount(stretch, w)
     total[total == 0] = 1.0
-    y = y - (np.bincount(arm, w * y) / total)[arm]
-    m = m - (np.bincount(arm, w * m) / total)[arm]
+    y = y - (np.bincount(stretch, w * y) / total)[stretch]
+    m = m - (np.bincount(stretch, w * m) / total)[stretch]
     return w, y, m
 
 

@@ -108,7 +108,7 @@ def draw(results: list[dict[str, Any]]) -> None:
     """Error against number: the mean star solid, the median star dashed."""
     names = list(dict.fromkeys(row["survey"] for row in results))
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, len(names), figsize=(2.8 * len(names), 3), sharey=True, layout="constrained")
+        figure, axes = plt.subplots(1, len(names), figsize=(2.8 * len(names), 3.3), sharey=True, layout="constrained")
         for name, axis in zip(names, np.atleast_1d(axes), strict=True):
             for network, colour, words in (("payne", ORANGE, "The Payne"), ("species", BLUE, "species network")):
                 rows = sorted(
@@ -119,10 +119,12 @@ def draw(results: list[dict[str, Any]]) -> None:
                 axis.loglog(
                     number, [r["median_star_mae"] for r in rows], "o--", color=colour, ms=3, label=f"{words}, median"
                 )
+            axis.set_xticks(number, [f"{n:,}" for n in number])
+            axis.minorticks_off()
             axis.set_title(name)
             axis.set_xlabel("training spectra")
         np.atleast_1d(axes)[0].set_ylabel("mean absolute error of the flux")
-        np.atleast_1d(axes)[-1].legend()
+        figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=4)
         figure.savefig(FIGURE, dpi=130)
         plt.close(figure)
 

@@ -35,14 +35,10 @@ WEIGHTS = PACKAGE / "emulators" / "weights"
 BALMER = (6564.6, 4862.7, 4341.7, 4102.9, 3971.2, 3890.2, 3836.5, 3799.0, 3771.7)
 CALCIUM_K = 3934.8
 
-#: Strong lines of Fe I, 4.3 to 4.5 eV, z5G - e5H and z3G - e3H (vacuum Å; Heiter et al. 2021): at high resolution their
-#: wings ask for a lower log g than all other lines do. From 5300 to 5880 Å the Sun has 3.8 with them, 4.2 without.
-FE_I = (5366.36, 5368.96, 5371.45, 5384.87, 5405.65, 5412.41, 5416.70, 5425.58)
-
-#: What is left out of every fit (vacuum Å): `FE_I`, and cores of lines that form above the photosphere. With those of
-#: H gamma and higher lines, metal-poor giants of MILES come out up to 250 K too hot. Ca II H is in that of H epsilon.
+#: What is left out of every fit (vacuum Å): cores of lines that form above the photosphere. With the cores of H gamma
+#: and higher lines, metal-poor giants of MILES come out up to 250 K too hot. Ca II H is in the core of H epsilon.
 EXCLUDED = {
-    "optical-high": tuple(sorted((*BALMER_CORES, *((centre - 2.0, centre + 2.0) for centre in FE_I)))),
+    "optical-high": BALMER_CORES,
     "optical-low": tuple((centre - 6.0, centre + 6.0) for centre in sorted((*BALMER, CALCIUM_K))),
 }
 
@@ -87,8 +83,7 @@ def without_absent(emulator: Emulator, grid: Grid) -> Emulator:
 def with_stars(card: Card) -> Card:
     """The card with what real stars say."""
     excluded = EXCLUDED.get(card.name, ())
-    stars = (*REFERENCE_STARS, "Sun") if card.name == "optical-high" else REFERENCE_STARS
-    return replace(card, excluded=excluded, discrepancy=DISCREPANCY, reference_stars=stars)
+    return replace(card, excluded=excluded, discrepancy=DISCREPANCY, reference_stars=REFERENCE_STARS)
 
 
 def ship(name: str, grid: Grid, output: Path) -> None:

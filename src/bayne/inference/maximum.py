@@ -150,16 +150,16 @@ def _search(found: FitState) -> None:
     if not np.isfinite(decrement):
         verdict.raise_flag(Flag.FAILED, "Posterior density or derivatives are not finite at any starting point.")
         return
+    problem = plain
+    if settings.robust and plain.model.n_mean:  # else nothing is free but the noise
+        found.misfit = find_misfit(plain, ready.spectrum, emulator, theta)
+        problem = with_robust_widths(plain, theta, found.misfit.shrink)
+        theta, decrement = refine_maximum(problem, theta)  # a prior counts more where the data say less
     verdict.numbers["map_decrement"] = decrement
     if decrement > MAX_DECREMENT:
         verdict.raise_flag(
             Flag.NOT_CONVERGED, f"The optimiser stopped {np.sqrt(decrement):.1f} sigma short of the predicted maximum."
         )
-    problem = plain
-    if settings.robust and plain.model.n_mean:  # else nothing is free but the noise
-        found.misfit = find_misfit(plain, ready.spectrum, emulator, theta)
-        problem = with_robust_widths(plain, theta, found.misfit.shrink)
-        theta, _ = refine_maximum(problem, theta)  # a prior counts more where the data say less
     found.whole, found.plain, found.problem, found.theta = whole, plain, problem, theta
 
 

@@ -182,7 +182,7 @@ def plain(star: Spectrum, emulator: Emulator, path: Path) -> dict[str, Any]:
         return found
     model = bayne.model(star, emulator)
     with jax.enable_x64(True):
-        kernel = NUTS(model, init_strategy=init_to_value(values=model.likelihood.best))
+        kernel = NUTS(model, init_strategy=init_to_value(values=model.best))
         chain = MCMC(kernel, num_warmup=PLAIN[0], num_samples=PLAIN[1], progress_bar=False)
         start, busy = time.perf_counter(), time.process_time()
         chain.run(jax.random.key(0), extra_fields=("num_steps",))

@@ -6,14 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import jax
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from bayne.batching import forget_functions_if_many
 
-#: Memory maps of a process beyond which compiled functions are forgotten. XLA makes about nine for each function on a
-#: CPU, and aborts where Linux allows no more (vm.max_map_count, 65,530).
-MANY_MAPS = 25_000
+ROOT = Path(__file__).parents[1]
 
 #: Folders whose tests share fixtures or compiled functions; files whose parametrised fits are long and share nothing.
 TOGETHER, APART = ("catalog", "inference"), ("test_calibration.py",)
@@ -51,9 +48,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def few_compiled_functions() -> Iterator[None]:
     """Forget compiled functions before they are too many for one process."""
     yield
-    maps = Path("/proc/self/maps")
-    if maps.exists() and len(maps.read_bytes().splitlines()) > MANY_MAPS:
-        jax.clear_caches()
+    forget_functions_if_many()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bayne import batching as module
-from bayne.batching import batchable, run_together
+from bayne.batching import batchable, forget_functions_if_many, run_together
 from bayne.precision import double
 
 WIDTH = 3
@@ -123,7 +123,7 @@ def test_an_error_ends_all_tasks_and_their_threads():
 def test_all_devices_of_the_machine_take_part():
     code = (
         "import jax, jax.numpy as jnp\n"
-        "from bayne.batching import batchable, run_together\n"
+        "from bayne.batching import batchable, forget_functions_if_many, run_together\n"
         "where = batchable()(lambda x: x + 1)\n"
         "def task():\n"
         "    value = where(jnp.float32(1))\n"
@@ -164,3 +164,20 @@ def test_what_cannot_be_computed_together_is_computed_alone(monkeypatch, caplog)
     found = dict(run_together([partial(task, x) for x in (3.0, 5.0, 7.0, 9.0)], WIDTH))
     assert found == {0: 1.5, 1: "out of memory", 2: 3.5, 3: 4.5}
     assert "each is retried alone" in caplog.text
+
+
+def test_compiled_functions_are_forgotten_where_they_are_too_many(monkeypatch):
+    """A process that compiles for ever more shapes would otherwise be aborted by Linux."""
+    traced = []
+
+    @jax.jit
+    def function(x):
+        traced.append(x)
+        return x + 1
+
+    for most, times in ((10**9, 1), (0, 2)):
+        monkeypatch.setattr(module, "MANY_MAPS", most)
+        function(1.0)
+        forget_functions_if_many()
+        assert function(1.0) == 2.0
+        assert len(traced) == times

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import jax
@@ -34,7 +35,19 @@ MEMORY = 0.5
 #: Fields of this name are one and the same for all stars: the weights of a network.
 SHARED = "params"
 
+#: Memory maps of a process beyond which compiled functions are forgotten. XLA makes about nine for each function on a
+#: CPU, ten thousand for the fit of a spectrum of new shape, and aborts where Linux allows no more (vm.max_map_count,
+#: 65,530).
+MANY_MAPS = 30_000
+
 _here = threading.local()
+
+
+def forget_functions_if_many() -> None:
+    """Forget compiled functions before they are too many for one process; Linux."""
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MANY_MAPS:
+        jax.clear_caches()  # type: ignore[no-untyped-call]
 
 
 def batchable(*static: int) -> Callable[[Callable[..., T]], Callable[..., T]]:

@@ -74,15 +74,3 @@ def test_a_sampler_has_the_robust_errors(wide):
         assert rows[name]["std"] > 1.5 * rows[name]["std_photon"]
         draws = result.draws(name)
         assert wide.lower[i] <= draws.min() <= draws.max() <= wide.upper[i]
-
-
-def test_what_reference_stars_say_is_added_to_the_errors(star, emulator):
-    """In quadrature, and more for fewer metals: the star has [Fe/H] = -0.2."""
-    known = replace(emulator, card=replace(emulator.card, discrepancy={"teff": (80.0, 0.0), "logg": (0.03, 0.5)}))
-    rows, plain = (
-        {str(row["label"]): row["std"] for row in bayne.fit_star(star, own, method="map").table}
-        for own in (known, emulator)
-    )
-    assert rows["teff"] == pytest.approx(np.hypot(plain["teff"], 80.0), rel=0.05)
-    assert rows["logg"] == pytest.approx(np.hypot(plain["logg"], np.hypot(0.03, 0.1)), rel=0.1)
-    assert rows["fe_h"] == pytest.approx(plain["fe_h"], rel=0.1)

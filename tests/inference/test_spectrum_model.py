@@ -48,7 +48,7 @@ def model(star):
 def chain(model):
     """A short chain of NumPyro's own NUTS, from the maximum."""
     with jax.enable_x64(True):
-        start = init_to_value(values=model.likelihood.best)
+        start = init_to_value(values=model.best)
         mcmc = MCMC(
             NUTS(model, init_strategy=start, dense_mass=True, max_tree_depth=6),
             num_warmup=300,
@@ -222,7 +222,7 @@ def test_predictive_and_pointwise_likelihood(model, chain):
 
 
 def test_variational_inference_moves_uphill(model):
-    guide = AutoMultivariateNormal(model, init_loc_fn=init_to_value(values=model.likelihood.best), init_scale=0.01)
+    guide = AutoMultivariateNormal(model, init_loc_fn=init_to_value(values=model.best), init_scale=0.01)
     svi = SVI(model, guide, numpyro.optim.Adam(0.01), Trace_ELBO())
     losses = svi.run(jax.random.key(3), 200, progress_bar=False).losses
     assert float(losses[-50:].mean()) < float(losses[:20].mean()) - 1

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from ..batching import run_together
+from ..batching import forget_functions_if_many, run_together
 from ..emulators import Emulator
 from ..flags import Flag
 from ..instrument import Instrument
@@ -160,6 +160,8 @@ def fit_checked(
     spectrum: Any, emulator: Emulator, settings: Settings, id: str | None, complete: bool = False
 ) -> FitResult:
     """The result of one star, whose arguments were checked; see `finish`."""
+    if stars_at_a_time(settings.method) == 1:
+        forget_functions_if_many()
     found = find_maximum(spectrum, emulator, settings, id)
     problem, verdict = found.problem, found.verdict
     if problem is None:

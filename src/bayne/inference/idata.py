@@ -20,7 +20,7 @@ PRIOR_DRAWS, REPLICATED = 1000, 100
 
 
 def inference_data(
-    found: FitState, problem: Problem, draws: Draws, level: list[FloatArray], complete: bool
+    found: FitState, problem: Problem, values: FloatArray, draws: Draws, level: list[FloatArray], complete: bool
 ) -> az.InferenceData:
     """ArviZ data of a fit.
 
@@ -30,8 +30,10 @@ def inference_data(
 
     Parameters
     ----------
-    found, problem, draws
-        The maximum, what is sampled there, and the draws.
+    found, problem
+        The maximum, and what is sampled there, with the priors of the true labels.
+    values, draws
+        (chains, draws, n) true labels, and the draws of fitted ones, of which the spectra are.
     level
         (a,) continuum (n,) of every arm, in the units of the flux.
     complete
@@ -55,7 +57,7 @@ def inference_data(
         constant[f"error_{arm.name}"] = 1 / np.sqrt(np.asarray(arm.ivar)[own])
         constant[f"continuum_{arm.name}"] = continuum[own]
     groups: dict[str, Any] = {
-        "posterior": with_sums(dict(zip(names, np.moveaxis(draws.values, -1, 0), strict=True)), fixed),
+        "posterior": with_sums(dict(zip(names, np.moveaxis(values, -1, 0), strict=True)), fixed),
         "sample_stats": draws.stats or None,
         "observed_data": observed,
         "constant_data": constant,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,6 +33,7 @@ from ..spectrum import FloatArray, Spectrum
 from ..wavelength import C_KMS, within
 from . import diagnose
 from .diagnose import Verdict
+from .discrepancy import Discrepancy
 from .optimise import from_box, optimise, to_box
 from .outliers import outliers, without
 from .prepare import PreparedSpectrum, Settings, prepare
@@ -77,7 +79,9 @@ class FitState:
     teacher
         The problem through the teacher of a distilled emulator; None without.
     theta
-        (n,) posterior maximum.
+        (n,) posterior maximum, of fitted labels.
+    discrepancy
+        What the true labels differ from the fitted ones by; None where there is no maximum.
     misfit
         What blocks of wavelength say; None where the model is taken for right.
     """
@@ -93,6 +97,7 @@ class FitState:
     problem: Problem | None = None
     teacher: Problem | None = None
     theta: FloatArray = field(default_factory=lambda: np.zeros(0))
+    discrepancy: Discrepancy | None = None
     misfit: Misfit | None = None
 
 
@@ -124,7 +129,7 @@ def _search(found: FitState) -> None:
     if unknown and start.at_edge:
         verdict.raise_flag(Flag.RV_AT_EDGE)
     try:
-        whole, theta, decrement = _maximum(ready, emulator, settings, start)
+        whole, theta, decrement, found.discrepancy = _maximum(ready, emulator, settings, start)
     except TooSharp as error:
         verdict.raise_flag(Flag.TOO_SHARP, str(error))
         return
@@ -152,7 +157,7 @@ def _search(found: FitState) -> None:
         return
     problem = plain
     if settings.robust and plain.model.n_mean:  # else nothing is free but the noise
-        found.misfit = find_misfit(plain, ready.spectrum, emulator, theta)
+        found.misfit = find_misfit(plain, ready.spectrum, theta)
         problem = with_robust_widths(plain, theta, found.misfit.shrink)
         theta, decrement = refine_maximum(problem, theta)  # a prior counts more where the data say less
     verdict.numbers["map_decrement"] = decrement
@@ -205,22 +210,23 @@ def start_of(spectrum: Spectrum, emulator: Emulator, pilot: list[FloatArray], se
 
 def _maximum(
     ready: PreparedSpectrum, emulator: Emulator, settings: Settings, start: Start
-) -> tuple[Problem | None, FloatArray, float]:
-    """Posterior maximum in two passes: the second has pilot continuum, pixels and emulator error from the first."""
+) -> tuple[Problem | None, FloatArray, float, Discrepancy | None]:
+    """Posterior maximum in two passes: the second has pilot continuum, pixels, emulator error and discrepancy from the
+    first."""
     spectrum, pilot, bary, order = ready.spectrum, ready.pilot, ready.bary, ready.order
 
-    def problem_at(velocity: float) -> Problem:
+    def problem_at(velocity: float, priors: Mapping[str, Any]) -> Problem:
         problem = build(
             spectrum, emulator, velocity=velocity, bary=bary, free=settings.free, fixed=settings.fixed,
-            priors=settings.priors, order=order, pilot=pilot, with_jitter=settings.jitter,
+            priors=priors, order=order, pilot=pilot, with_jitter=settings.jitter,
             process=settings.robust and order is not None,
         )  # fmt: skip
         rest = padded(spectrum, [arm.wavelength / (1 + velocity / C_KMS) for arm in spectrum.arms], 0.0)
         return without(problem, within(rest, emulator.card.excluded))
 
-    problem = problem_at(start.velocity)
+    problem = problem_at(start.velocity, settings.priors)
     if not problem.plan.used.any():
-        return None, np.zeros(0), 0.0
+        return None, np.zeros(0), 0.0, None
     guesses = [first_guess(problem, emulator, labels, start.velocity + bary) for labels in start.labels[:STARTS]]
     starts = jnp.stack([from_box(problem.prior, guess) for guess in guesses])
     u, values, _ = optimise(problem.model, problem.prior, starts, FIRST_STEPS, False, COARSE_TOLERANCE)
@@ -233,14 +239,15 @@ def _maximum(
             pilot[a] = pilot[a] * np.clip(np.asarray(ratio[a, : arm.flux.size]), 0.5, 2.0)
     names = problem.model.names
     velocity = float(best[names.index("rv")]) - bary if "rv" in names else start.velocity
-    problem = problem_at(velocity)
+    discrepancy = Discrepancy.of(problem, emulator.card if settings.robust else None, best)
+    problem = problem_at(velocity, discrepancy.priors(names, settings.priors))
     if settings.emulator_error:
         problem = with_emulator_error(problem, emulator, best)
     theta, decrement = np.asarray(best), np.inf
     for _ in range(PROCESS_ROUNDS):
         problem = with_continuum_process(problem, theta)
         theta, decrement = refine_maximum(problem, theta)
-    return problem, theta, decrement
+    return problem, theta, decrement, discrepancy
 
 
 def refine_maximum(problem: Problem, theta: FloatArray | jax.Array) -> tuple[FloatArray, float]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 import time
-from dataclasses import asdict
+import zlib
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -38,17 +39,22 @@ def finish(found: FitState, covariance: FloatArray, draws: Draws, complete: bool
     found
         The posterior maximum.
     covariance
-        (n, n) at the maximum, priors included.
+        (n, n) at the maximum, priors included; of fitted labels, as are the draws.
     draws
         From the posterior.
     complete
         Whether the ArviZ data hold the groups that take seconds to compute; see `inference_data`.
     """
     whole, plain, problem = found.whole, found.plain, found.problem
-    if whole is None or plain is None or problem is None:
+    if whole is None or plain is None or problem is None or found.discrepancy is None:
         raise ValueError("a fit without a maximum has no end: failed_result makes its result")
     settings, emulator, verdict, theta = found.settings, found.emulator, found.verdict, found.theta
-    ready, values = found.ready, draws.values
+    ready, discrepancy = found.ready, found.discrepancy
+    reported = replace(problem, prior=discrepancy.prior, prior_std=discrepancy.prior_std)
+    best, covariance = discrepancy.best(theta), discrepancy.covariance(covariance)
+    several = draws.values.shape[1] > 1
+    rng = np.random.default_rng((settings.seed, zlib.crc32(ready.spectrum.id.encode())))
+    values = discrepancy.draws(draws.values, rng) if several else best[None, None]
     names = problem.model.names
     spectrum = ready.spectrum
     x = jnp.asarray(theta)
@@ -56,16 +62,16 @@ def finish(found: FitState, covariance: FloatArray, draws: Draws, complete: bool
     extra = problem.model.jitter_variance(x)
     jitters = np.zeros(len(spectrum.arms)) if extra is None else np.sqrt(np.asarray(extra))
     sigma = np.sqrt(np.diag(covariance))
-    std = values.reshape(-1, values.shape[-1]).std(0) if values.shape[1] > 1 else sigma
+    std = values.reshape(-1, values.shape[-1]).std(0) if several else sigma
     diagnose.judge_fit(verdict, problem, spectrum.arms, model + correction, ratio, jitters)
     stated = 0.0 if spectrum.frame == "rest" else spectrum.provenance.get("stated_rv_kms")
     judge_medium(verdict, problem, spectrum.arms, theta, jitters, stated)
     if found.misfit is not None:
         diagnose.judge_misfit(verdict, names, spectrum.arms, found.misfit, sigma)
-    diagnose.judge_edges(verdict, problem, emulator, theta, sigma)
-    diagnose.judge_prior(verdict, problem, emulator, std)
-    if values.shape[1] > 1:
-        diagnose.judge_limits(verdict, problem, settings.reported(emulator), values)
+    diagnose.judge_edges(verdict, reported, emulator, best, sigma)
+    diagnose.judge_prior(verdict, reported, emulator, std)
+    if several:
+        diagnose.judge_limits(verdict, reported, settings.reported(emulator), values)
     labels = np.array([_value(name, names, theta, settings) for name in emulator.label_names])
     rv = float(theta[names.index("rv")]) if "rv" in names else settings.fixed.get("rv", ready.bary)
     velocity = float(C_KMS * np.tanh(np.arctanh(rv / C_KMS) - np.arctanh(ready.bary / C_KMS)))
@@ -77,7 +83,7 @@ def finish(found: FitState, covariance: FloatArray, draws: Draws, complete: bool
     sharp, _, _ = (np.asarray(v) for v in best_continuum(whole, jnp.asarray(still)))
     diagnose.judge_profile(verdict, whole, spectrum.arms, everywhere + other, sharp, whole_ratio, jitters)
     crb, bound_covariance = cramer_rao_bounds(
-        precision(plain, theta)[0], np.asarray(problem.prior.upper - problem.prior.lower)
+        precision(plain, theta)[0], np.asarray(reported.prior.upper - reported.prior.lower)
     )
     label_names = settings.reported(emulator)
     for derived, parts in over_hydrogen(label_names).items():
@@ -86,19 +92,19 @@ def finish(found: FitState, covariance: FloatArray, draws: Draws, complete: bool
             verdict.numbers[f"crb_{derived}"] = float(np.sqrt(max(bound_covariance[np.ix_(where, where)].sum(), 0.0)))
     verdict.numbers |= {f"jitter_{arm.name}": float(j) for arm, j in zip(spectrum.arms, jitters, strict=True)}
     verdict.numbers["velocity_frame"] = velocity
-    fixed = {n: _value(n, names, theta, settings) for n in label_names if n not in names}
+    fixed = {n: _value(n, names, best, settings) for n in label_names if n not in names}
     verdict.numbers |= _snr(spectrum, level)
     return FitResult(
         **_common_fields(found),
         names=names,
         label_names=label_names,
-        map=theta,
-        prior_std=problem.prior_std,
+        map=best,
+        prior_std=reported.prior_std,
         fixed=fixed,
         fisher_covariance=covariance,
-        photon_covariance=photon_covariance(plain, theta),
+        photon_covariance=photon_covariance(replace(plain, prior=discrepancy.prior), theta),
         crb=crb,
-        idata=inference_data(found, problem, draws, level, complete),
+        idata=inference_data(found, reported, values, draws, level, complete),
         arms=_arms(spectrum, problem, model + correction, level, jitters),
         blocks=np.zeros((0, 2)) if found.misfit is None else found.misfit.blocks,
         influence=np.zeros((0, 0)) if found.misfit is None else found.misfit.influence,

@@ -19,6 +19,7 @@ from ..labels import check_known, over_hydrogen
 from ..likelihoods import MarginalNormal, Prior, StarModel, padded
 from ..precision import double
 from .batch import bound_settings
+from .discrepancy import Discrepancy
 from .maximum import find_maximum
 from .prepare import check_arguments
 
@@ -26,6 +27,9 @@ log = logging.getLogger("bayne")
 
 #: Sites of a model that are no parameters: the observed flux, and what keeps labels inside the emulator's hull.
 FLUX, HULL = "flux", "hull"
+
+#: What the name of a label ends with that is meant in the emulator's physics.
+EMULATOR = "_emulator"
 
 
 @jax.tree_util.register_dataclass
@@ -47,6 +51,10 @@ class Likelihood:
         The star's model and prior, as in a fit: see `bayne.likelihoods`.
     theta
         (n,) parameters at the posterior maximum.
+    discrepancy
+        Standard deviation by label of the error that the emulator's physics makes in it, which no likelihood knows of.
+        Labels of the likelihood are those in the emulator's physics: add the error in your model, once for all spectra
+        of a star.
     wavelength
         (p,) vacuum Å of the fitted pixels, arm after arm, in the frame of the spectrum.
     index
@@ -58,6 +66,7 @@ class Likelihood:
     model: StarModel
     prior: Prior
     theta: jax.Array
+    discrepancy: dict[str, float]
     wavelength: jax.Array
     index: jax.Array
 
@@ -131,12 +140,12 @@ class Likelihood:
         return jnp.stack([jnp.broadcast_to(jnp.asarray(given[name], float), shape) for name in self.names], axis=-1)
 
 
-@double
 def likelihood(spectrum: Any, emulator: Emulator, *, id: str | None = None, **options: Any) -> Likelihood:
     """The likelihood of one spectrum, for your own models.
 
     The spectrum is prepared as in `fit_star`: this determines velocity and pilot continuum, chooses the pixels,
-    excludes outliers, and finds the posterior maximum, about which the errors are widened for the model's misfit.
+    excludes outliers, and finds the posterior maximum, about which the errors are widened for the model's misfit. What
+    the emulator's card states as discrepancy is left to your model: see `Likelihood`.
 
     Parameters
     ----------
@@ -159,11 +168,18 @@ def likelihood(spectrum: Any, emulator: Emulator, *, id: str | None = None, **op
     BayneError
         Wrong arguments, or a spectrum that cannot be fitted, with the reason.
     """
+    return _likelihood(spectrum, emulator, id, options)[0]
+
+
+@double
+def _likelihood(
+    spectrum: Any, emulator: Emulator, id: str | None, options: Mapping[str, Any]
+) -> tuple[Likelihood, Discrepancy]:
     settings = bound_settings("map", options)
     check_arguments(settings, emulator)
     found = find_maximum(spectrum, emulator, settings, id)
-    problem, verdict = found.problem, found.verdict
-    if problem is None:
+    problem, verdict, discrepancy = found.problem, found.verdict, found.discrepancy
+    if problem is None or discrepancy is None:
         raise BayneError(" ".join(("the spectrum cannot be fitted:", *verdict.flags.sentences(), *verdict.messages)))
     if verdict.flags.bad:
         log.warning("%s: %s", found.ready.spectrum.id, " ".join((*verdict.flags.sentences(), *verdict.messages)))
@@ -171,29 +187,35 @@ def likelihood(spectrum: Any, emulator: Emulator, *, id: str | None = None, **op
     spectrum = found.ready.spectrum
     wavelength = padded(spectrum, [arm.wavelength for arm in spectrum.arms], 0.0)
     fixed = {name: value for name, value in settings.fixed.items() if name in settings.reported(found.emulator)}
-    return Likelihood(
-        problem.model.names, fixed, problem.model, problem.prior, jnp.asarray(found.theta),
+    known = {problem.model.names[i]: float(discrepancy.sigma[i]) for i in discrepancy.index}
+    like = Likelihood(
+        problem.model.names, fixed, problem.model, problem.prior, jnp.asarray(found.theta), known,
         jnp.asarray(wavelength.ravel()[index]), jnp.asarray(index),
     )  # fmt: skip
+    return like, discrepancy
 
 
 @dataclass(frozen=True, eq=False)
 class SpectrumModel:
     """A NumPyro model; calling it declares its sites.
 
-    The sites are one per parameter, [X/H] as deterministics, ``hull`` and ``flux``. `numpyro.handlers.scope` gives them
-    a prefix, so that one model can hold several stars.
+    The sites are one per parameter, [X/H] as deterministics, ``hull`` and ``flux``. A label for which the emulator's
+    card states a discrepancy has a second site, ``<label>_emulator``: what the spectrum says in the emulator's physics.
+    `numpyro.handlers.scope` gives the sites a prefix, so that one model can hold several stars.
 
     Parameters
     ----------
     likelihood
-        Of the spectrum; start samplers at its ``best``.
+        Of the spectrum.
     priors
         Of the parameters, by name.
+    best
+        Values of the sites at the posterior maximum, where samplers should start.
     """
 
     likelihood: Likelihood
     priors: dict[str, dist.Distribution]
+    best: dict[str, jax.Array]
 
     def __call__(self, observed: bool = True) -> None:
         """Declare the sites.
@@ -208,12 +230,19 @@ class SpectrumModel:
         values = like.fixed | params
         for name, (one, other) in over_hydrogen(tuple(values)).items():
             numpyro.deterministic(name, values[one] + values[other])
+        for name, sigma in like.discrepancy.items():
+            i = like.names.index(name)
+            error = dist.TruncatedNormal(params[name], sigma, low=like.prior.lower[i], high=like.prior.upper[i])
+            params[name] = numpyro.sample(name + EMULATOR, error)
         numpyro.factor(HULL, like.log_hull(params))
         numpyro.sample(FLUX, like.distribution(params), obs=like.data if observed else None)
 
 
 def model(spectrum: Any, emulator: Emulator, *, id: str | None = None, **options: Any) -> SpectrumModel:
     """The NumPyro model of one spectrum, with one named site per label; `fit_star` samples the same density.
+
+    At the edges of the domain they differ, if the emulator's card states a discrepancy: there it is cut off here before
+    the fit and in `fit_star` after it.
 
     Parameters
     ----------
@@ -223,16 +252,19 @@ def model(spectrum: Any, emulator: Emulator, *, id: str | None = None, **options
     Returns
     -------
     SpectrumModel
-        For `numpyro.infer`: ``NUTS(model, init_strategy=init_to_value(values=model.likelihood.best))``.
+        For `numpyro.infer`: ``NUTS(model, init_strategy=init_to_value(values=model.best))``.
 
     Raises
     ------
     BayneError
         As `likelihood` does; or a label has the name of another site.
     """
-    like = likelihood(spectrum, emulator, id=id, **options)
-    sites = (*like.names, *over_hydrogen((*like.names, *like.fixed)), FLUX, HULL)
+    like, discrepancy = _likelihood(spectrum, emulator, id, options)
+    seconds = [name + EMULATOR for name in like.discrepancy]
+    sites = (*like.names, *seconds, *over_hydrogen((*like.names, *like.fixed)), FLUX, HULL)
     twice = sorted({name for name in sites if sites.count(name) > 1})
     if twice:
         raise BayneError(f"labels {', '.join(twice)}: another site of the model has that name; rename the label")
-    return SpectrumModel(like, {name: like.prior.one(i) for i, name in enumerate(like.names)})
+    priors = {name: discrepancy.prior.one(i) for i, name in enumerate(like.names)}
+    best = dict(zip(like.names, jnp.asarray(discrepancy.best(np.asarray(like.theta))), strict=True))
+    return SpectrumModel(like, priors, best | {name + EMULATOR: like.best[name] for name in like.discrepancy})

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..batching import batchable
-from ..emulators import Emulator
 from ..information.robust import Misfit, misfit, scores
 from ..likelihoods import Problem, StarModel, padded
 from ..spectrum import FloatArray, Spectrum
@@ -56,14 +55,10 @@ def photon_covariance(problem: Problem, theta: FloatArray) -> FloatArray:
     return np.asarray(np.linalg.inv(precision(perfect, quiet)[1]), dtype=np.float64)
 
 
-def find_misfit(problem: Problem, spectrum: Spectrum, emulator: Emulator, theta: FloatArray) -> Misfit:
-    """What blocks of wavelength, and the reference stars of the emulator's card, say about the misfit at `theta`."""
+def find_misfit(problem: Problem, spectrum: Spectrum, theta: FloatArray) -> Misfit:
+    """What blocks of wavelength say about the misfit at `theta`."""
     model = problem.model
     each = np.asarray(scores(model, jnp.asarray(theta)))
     wavelength = padded(spectrum, [arm.wavelength for arm in spectrum.arms], 0.0)
     bounded = precision(problem, theta)[1][: model.n_mean, : model.n_mean]
-    at = dict(zip(emulator.label_names, np.asarray(model.labels), strict=True))
-    at |= dict(zip(model.names, theta, strict=True))
-    known = emulator.card.discrepancies(float(at.get("fe_h", 0.0)))
-    floor = np.array([known.get(name, 0.0) for name in model.names[: model.n_mean]])
-    return misfit(each, wavelength, problem.plan.used, bounded, floor)
+    return misfit(each, wavelength, problem.plan.used, bounded)

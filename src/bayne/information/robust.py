@@ -62,9 +62,7 @@ def blocks_of(wavelength: FloatArray, used: np.ndarray) -> np.ndarray:
     return number
 
 
-def misfit(
-    each: FloatArray, wavelength: FloatArray, used: np.ndarray, precision: FloatArray, floor: FloatArray
-) -> Misfit:
+def misfit(each: FloatArray, wavelength: FloatArray, used: np.ndarray, precision: FloatArray) -> Misfit:
     """How much wider the likelihood has to be where wavelength blocks disagree by more than the noise.
 
     Parameters
@@ -75,8 +73,6 @@ def misfit(
         (a, n) Å, and True for pixels in use.
     precision
         (m, m) H, the Fisher matrix with the curvature of the priors.
-    floor
-        (m,) standard deviation of what the whole spectrum may be wrong by in each parameter.
 
     Notes
     -----
@@ -97,8 +93,7 @@ def misfit(
     values, axes = np.linalg.eigh(shrunk(white) * count**2 / max(count - 1, 1))
     values = np.maximum(values, 1.0)
     # in the coordinates of the white scores the covariance is 1 where the model is right
-    wide, turned = np.linalg.eigh((axes * values) @ axes.T + (lower.T * floor**2) @ lower)
-    shrink = np.linalg.solve(lower.T, (turned / np.sqrt(wide)) @ turned.T @ lower.T)
+    shrink = np.linalg.solve(lower.T, (axes / np.sqrt(values)) @ axes.T @ lower.T)
     influence = np.linalg.solve(lower.T, white.T).T
     return Misfit(shrink, float(np.mean(values)), influence, np.stack([arm, middle], axis=-1))
 

@@ -56,8 +56,8 @@ class Discrepancy:
         return np.flatnonzero(self.sigma)
 
     def priors(self, names: tuple[str, ...], given: Mapping[str, Any]) -> dict[str, Any]:
-        """Priors of fitted labels, as `make_prior` takes them, from those of the true ones."""
-        wider = dict(given)
+        """Priors of fitted labels, as `make_prior` takes them, where those of the true ones were given."""
+        wider: dict[str, Any] = {}
         for i in self.index:
             if names[i] not in given:
                 continue

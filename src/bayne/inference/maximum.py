@@ -239,8 +239,10 @@ def _maximum(
             pilot[a] = pilot[a] * np.clip(np.asarray(ratio[a, : arm.flux.size]), 0.5, 2.0)
     names = problem.model.names
     velocity = float(best[names.index("rv")]) - bary if "rv" in names else start.velocity
+    problem = problem_at(velocity, settings.priors)
     discrepancy = Discrepancy.of(problem, emulator.card if settings.robust else None, best)
-    problem = problem_at(velocity, discrepancy.priors(names, settings.priors))
+    if wider := discrepancy.priors(names, settings.priors):
+        problem = problem_at(velocity, {**settings.priors, **wider})
     if settings.emulator_error:
         problem = with_emulator_error(problem, emulator, best)
     theta, decrement = np.asarray(best), np.inf

@@ -307,9 +307,13 @@ def told(star: Star, found: bayne.FitResult | str, emulator: bayne.Emulator) -> 
         name: [float(rows[name][column]) for column in ("median", "std", "std_photon")] for name in found.label_names
     }
     iron = values.get("fe_h", [0.0])[0]
+    common = emulator.card.discrepancies(iron) if np.isfinite(iron) else {}
+    # at the maximum: the domain cuts draws off, so that their variance is no sum
+    variance = dict(zip(found.names, np.diag(found.fisher_covariance), strict=True))
+    own = {name: float(np.sqrt(max(variance[name] - common.get(name, 0.0) ** 2, 0.0))) for name in found.label_names}
     return record | {
         "ok": found.ok, "flags": found.flags.names, "messages": list(found.messages), "labels": values,
-        "discrepancy": emulator.card.discrepancies(iron) if np.isfinite(iron) else {},
+        "discrepancy": common, "own": own,
         "diagnostics": {key: value for key, value in found.diagnostics.items() if np.isfinite(value)},
         "compared": star.compare(found) if star.compare is not None and found.ok else {},
     }  # fmt: skip

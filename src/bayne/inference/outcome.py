@@ -52,9 +52,10 @@ def finish(found: FitState, covariance: FloatArray, draws: Draws, complete: bool
     ready, discrepancy = found.ready, found.discrepancy
     reported = replace(problem, prior=discrepancy.prior, prior_std=discrepancy.prior_std)
     best, covariance = discrepancy.best(theta), discrepancy.covariance(covariance)
-    several = draws.values.shape[1] > 1
-    rng = np.random.default_rng((settings.seed, zlib.crc32(ready.spectrum.id.encode())))
-    values = discrepancy.draws(draws.values, rng) if several else best[None, None]
+    # one root seed, folded with the name, as for the draws themselves
+    rng = np.random.default_rng((settings.seed & 0xFFFFFFFF, zlib.crc32(ready.spectrum.id.encode())))
+    values = best[None, None] if settings.method == "map" else discrepancy.draws(draws.values, rng)
+    several = values.shape[1] > 1
     names = problem.model.names
     spectrum = ready.spectrum
     x = jnp.asarray(theta)

@@ -91,9 +91,11 @@ def logarithmic(data: np.ndarray) -> fits.ImageHDU:
     return hdu
 
 
-def apstar(folder: Path, edit: Edit = unchanged, visits: int = 3, mask: np.ndarray | None = None) -> Path:
-    """Row k has the level 100 (k + 1), so that rows can be told apart; one visit is one row."""
-    rows = 1 if visits == 1 else visits + 2
+def apstar(
+    folder: Path, edit: Edit = unchanged, visits: int = 3, mask: np.ndarray | None = None, rows: int = 0
+) -> Path:
+    """Row k has the level 100 (k + 1), so that rows can be told apart; one visit is one row, or as many as are said."""
+    rows = rows or (1 if visits == 1 else visits + 2)
     flux, error = (
         np.array(planes) for planes in zip(*(apogee_row(edit, 100.0 * (k + 1)) for k in range(rows)), strict=True)
     )

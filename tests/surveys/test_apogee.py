@@ -67,8 +67,10 @@ def test_a_visit_that_is_not_there(tmp_path: Path, visit: int | str) -> None:
         read_spectrum(examples.apstar(tmp_path), visit=visit)
 
 
-def test_a_star_with_one_visit(tmp_path: Path) -> None:
-    path = examples.apstar(tmp_path, visits=1)
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_star_with_one_visit(tmp_path: Path, rows: int) -> None:
+    """DR17 has files with an empty second row."""
+    path = examples.apstar(tmp_path, visits=1, rows=rows)
     combined, only = read_spectrum(path), read_spectrum(path, visit=1)
     assert np.array_equal(combined.arms[1].flux, only.arms[1].flux)
     assert combined.id != only.id

@@ -38,7 +38,8 @@ def read(path: Path, visit: int | str | None = None) -> Spectrum:
 
     The data model is that of SDSS DR17 (apStar): HDU 1 flux, 2 error, 3 APOGEE_PIXMASK; row 0 the
     combination with weights per pixel, row 1 that with one weight per visit, then the visits, all in the
-    rest frame on one grid in log10 of the vacuum wavelength. A star with one visit has one row.
+    rest frame on one grid in log10 of the vacuum wavelength. A star with one visit has that in row 0, and no other row
+    or an empty one.
     Pixels with a bad bit of the profile are masked.
 
     Parameters
@@ -60,7 +61,7 @@ def read(path: Path, visit: int | str | None = None) -> Spectrum:
         mask=mask[row],
     )
     kept = keep(header, KEPT)
-    number = visit if isinstance(visit, int) else 1 if len(flux) == 1 else None
+    number = visit if isinstance(visit, int) else 1 if _visits(len(flux)) == 1 else None
     if number is not None:
         kept |= keep(header, [f"{key}{number}" for key in KEPT_PER_VISIT])
     return Spectrum(
@@ -75,18 +76,18 @@ def read(path: Path, visit: int | str | None = None) -> Spectrum:
 
 
 def _visits(rows: int) -> int:
-    return 1 if rows == 1 else rows - 2
+    return max(rows - 2, 1)
 
 
 def _row(path: Path, rows: int, visit: Any) -> int:
     visits = _visits(rows)
     if visit is None:
         return 0
-    if visit == "global" and rows > 1:
+    if visit == "global" and visits > 1:
         return 1
     if isinstance(visit, int) and not isinstance(visit, bool) and 1 <= visit <= visits:
-        return 0 if rows == 1 else visit + 1
+        return 0 if visits == 1 else visit + 1
     raise ReadError(
         f"{path.name} has no visit {visit!r}; it has visits 1 to {visits}"
-        + (", and 'global' for the combination with one weight per visit" if rows > 1 else "")
+        + (", and 'global' for the combination with one weight per visit" if visits > 1 else "")
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,10 @@ def test_none_suits() -> None:
         bayne.load_emulator(spectrum([(20000, 24000)], 10_000))
     with pytest.raises(BayneError, match=r"resolution of the spectrum is not known. Give resolution="):
         bayne.load_emulator(spectrum([(8460, 8700)], None))
+    empty = spectrum([(8460, 8700)], 11_500)
+    (arm,) = empty.arms
+    with pytest.raises(BayneError, match="has no good pixel"):
+        bayne.load_emulator(replace(empty, arms=(replace(arm, mask=np.ones(arm.flux.size, bool)),)))
 
 
 def test_resolving_power_of_both_kinds_of_line_spread_functions() -> None:

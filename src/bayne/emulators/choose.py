@@ -28,9 +28,11 @@ def suitable(spectrum: Spectrum, folders: dict[str, Path]) -> str:
     Raises
     ------
     BayneError
-        No arm has a line-spread function, or there is none for these wavelengths at this resolution; the message says
-        which there are.
+        No pixel is good, no arm has a line-spread function, or there is no emulator for these wavelengths at this
+        resolution; the message says which there are.
     """
+    if not any(arm.good.any() for arm in spectrum.arms):
+        raise BayneError("no emulator can be chosen: the spectrum has no good pixel")
     if all(arm.lsf is None for arm in spectrum.arms):
         raise BayneError(
             "no emulator can be chosen: the resolution of the spectrum is not known. "

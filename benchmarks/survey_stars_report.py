@@ -98,7 +98,7 @@ def read_records(path: Path) -> list[Record]:
 def value_of(record: Record, label: str, error: str) -> tuple[float, float]:
     """A label of a star, and its error of a kind of `ERRORS`."""
     value, std, photon = record["labels"].get(label, [np.nan] * 3)
-    return value, {"std": std, "own": record["own"].get(label, np.nan), "photon": photon}[error]
+    return value, {"std": std, "own": record.get("own", {}).get(label, np.nan), "photon": photon}[error]
 
 
 def as_on_card(record: Record, card: Card) -> Record:

@@ -123,7 +123,7 @@ def test_an_error_ends_all_tasks_and_their_threads():
 def test_all_devices_of_the_machine_take_part():
     code = (
         "import jax, jax.numpy as jnp\n"
-        "from bayne.batching import batchable, forget_functions_if_many, run_together\n"
+        "from bayne.batching import batchable, run_together\n"
         "where = batchable()(lambda x: x + 1)\n"
         "def task():\n"
         "    value = where(jnp.float32(1))\n"

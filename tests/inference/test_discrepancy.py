@@ -29,8 +29,9 @@ def test_errors_add_in_quadrature_and_nothing_moves():
     np.testing.assert_allclose(own.covariance(covariance), covariance + np.diag(SIGMA**2))
     rng = np.random.default_rng(0)
     draws = own.draws(rng.multivariate_normal(fitted, covariance, 20_000), rng)
-    np.testing.assert_allclose(draws.mean(axis=0), fitted, atol=5 * np.sqrt(np.diag(covariance) + SIGMA**2).max() / 141)
-    np.testing.assert_allclose(draws.std(axis=0), np.sqrt(np.diag(covariance) + SIGMA**2), rtol=0.03)
+    total = np.sqrt(np.diag(covariance) + SIGMA**2)
+    np.testing.assert_allclose((draws.mean(axis=0) - fitted) / total, 0.0, atol=5 / np.sqrt(len(draws)))
+    np.testing.assert_allclose(draws.std(axis=0), total, rtol=0.03)
 
 
 GRID = np.linspace(LOWER[1], UPPER[1], 1001)
@@ -78,15 +79,15 @@ def uncertain(emulator):
     return replace(emulator, card=replace(emulator.card, discrepancy={"teff": (80.0, 0.0), "logg": (0.03, 0.5)}))
 
 
-@pytest.mark.parametrize("method", ["map", "fast"])
-def test_labels_stay_and_errors_grow(star, emulator, uncertain, method):
+@pytest.mark.parametrize(("method", "tolerance"), [("map", 0.05), ("fast", 0.1)])
+def test_labels_stay_and_errors_grow(star, emulator, uncertain, method, tolerance):
     """In quadrature, and more for fewer metals."""
     wide, plain = (
         {str(row["label"]): row for row in bayne.fit_star(star, own, method=method).table}
         for own in (uncertain, emulator)
     )
     for name, sigma in {"teff": 80.0, "logg": np.hypot(0.03, 0.5 * 0.2), "fe_h": 0.0, "mg_fe": 0.0}.items():
-        assert wide[name]["std"] == pytest.approx(np.hypot(plain[name]["std"], sigma), rel=0.1)
+        assert wide[name]["std"] == pytest.approx(np.hypot(plain[name]["std"], sigma), rel=tolerance)
         # of two thousand draws
         assert abs(wide[name]["median"] - plain[name]["median"]) < 0.3 * plain[name]["std"] + 0.1 * sigma
 

@@ -9,11 +9,11 @@ from typing import Any
 import jax
 import numpy as np
 import numpyro.distributions as dist
-from scipy.special import ndtr, ndtri
 
 from ..emulators import Card
 from ..likelihoods import Prior, Problem
 from ..spectrum import FloatArray
+from .laplace import truncated_normal
 
 #: Quantiles that stand for a prior that is neither uniform nor Gaussian.
 QUANTILES = 512
@@ -89,7 +89,6 @@ class Discrepancy:
             # stratified: two thousand draws then add no noise of their own to means and widths
             k = values[..., i].size
             u = ((rng.permutation(k) + rng.random(k)) / k).reshape(values.shape[:-1])
-            at = middle[..., i]
             if i in self.prior.other:
                 nodes = self._nodes(i)
                 weight = -0.5 * ((fitted[..., i, None] - nodes) / self.sigma[i]) ** 2
@@ -97,9 +96,8 @@ class Discrepancy:
                 chosen = (weight < u[..., None] * weight[..., -1:]).sum(axis=-1)
                 values[..., i] = nodes[np.minimum(chosen, nodes.size - 1)]
             else:
-                lower, upper, width = float(self.prior.lower[i]), float(self.prior.upper[i]), np.sqrt(variance[i])
-                low, high = ndtr((lower - at) / width), ndtr((upper - at) / width)
-                values[..., i] = np.clip(at + width * ndtri(low + u * (high - low)), lower, upper)
+                ends = float(self.prior.lower[i]), float(self.prior.upper[i])
+                values[..., i] = truncated_normal(u, middle[..., i], float(np.sqrt(variance[i])), *ends)
         return values
 
     def _share(self) -> tuple[FloatArray, FloatArray]:

@@ -64,19 +64,19 @@ def truncated_gaussian(
             high = np.minimum(high, np.min(room[:, positive] / speed[positive], axis=1, initial=np.inf))
             low = np.maximum(low, np.max(room[:, negative] / speed[negative], axis=1, initial=-np.inf))
             mean = -(x - centre) @ slope * scale**2
-            x += _truncated(mean, scale, low, np.maximum(low, high), rng)[:, None] * line
+            x += truncated_normal(rng.random(count), mean, scale, low, np.maximum(low, high))[:, None] * line
     return np.asarray(np.clip(x, lower, upper))
 
 
-def _truncated(
-    mean: FloatArray, scale: float, low: FloatArray, high: FloatArray, rng: np.random.Generator
+def truncated_normal(
+    u: FloatArray, mean: FloatArray, scale: float, low: FloatArray | float, high: FloatArray | float
 ) -> FloatArray:
-    """Gaussian draws between two ends by inversion, mirrored so that a far interval lies in the left tail."""
+    """Gaussian draws between two ends by inversion at u, mirrored so that a far interval is in the left tail."""
     left, right = (low - mean) / scale, (high - mean) / scale
     sign = np.where(left > 0, -1.0, 1.0)
     left, right = np.minimum(sign * left, sign * right), np.maximum(sign * left, sign * right)
     below, above = ndtr(left), ndtr(right)
-    z = ndtri(below + rng.random(mean.shape) * (above - below))
+    z = ndtri(below + u * (above - below))
     # more than 37 sigma out the tail underflows: all mass sits at the nearer end
     z = np.clip(np.where(above > 0, z, right), left, right)
     return np.clip(mean + scale * sign * z, low, high)

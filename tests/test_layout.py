@@ -33,6 +33,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("reports",),
     ("catalog",),
     ("amortized",),
+    ("calibration",),
     ("inference",),
     ("information",),
     ("likelihoods",),

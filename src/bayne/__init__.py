@@ -26,6 +26,7 @@ _HOMES = {
     "fit_catalog": "catalog",
     "merge": "catalog",
     "validate": "catalog",
+    "calibrate": "calibration",
     "compare": "inference",
     "Bounds": "information",
     "cramer_rao": "information",
@@ -48,6 +49,7 @@ _HOMES = {
 __all__ = [*_HOMES, "__version__"]
 
 if TYPE_CHECKING:
+    from .calibration import calibrate as calibrate
     from .catalog import fit_catalog as fit_catalog
     from .catalog import merge as merge
     from .catalog import validate as validate

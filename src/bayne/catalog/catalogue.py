@@ -28,7 +28,7 @@ log = logging.getLogger("bayne")
 #: Columns that say which of the spectra of a file.
 WHICH = ("row", "hdu", "targetid", "source_id", "visit", "exposure")
 
-PRIOR, ERROR, START = "_prior", "_prior_error", "_start"
+PRIOR, ERROR, START, RESOLUTION = "_prior", "_prior_error", "_start", "resolution"
 
 #: Endings of FITS tables.
 FITS = (".fits", ".fit", ".fits.gz")
@@ -54,6 +54,8 @@ class Entry:
         Mean and standard deviation by label.
     start
         Values by label.
+    resolution
+        R = λ/FWHM; None where the catalogue does not say.
     """
 
     spectrum_id: str
@@ -63,6 +65,7 @@ class Entry:
     options: dict[str, Any]
     priors: dict[str, tuple[float, float]]
     start: dict[str, float]
+    resolution: float | None = None
 
 
 class Catalogue(Sequence[Entry]):
@@ -108,6 +111,7 @@ class Catalogue(Sequence[Entry]):
             {name: row[name] for name in WHICH if row.get(name) is not None},
             {label: (mean, error) for label, (mean, error) in priors.items() if np.isfinite(mean)},
             {label: value for label, value in start.items() if np.isfinite(value)},
+            value if (value := row.get(RESOLUTION)) is not None and np.isfinite(value) else None,
         )
 
     @property
@@ -151,10 +155,10 @@ def read_catalogue(catalogue: str | Path, spectra: str | None = None) -> Catalog
     catalogue
         FITS, Parquet or ECSV table with one row per spectrum: ``spectrum_id`` (unique), ``star_id`` (common to the
         visits of a star; optional), ``path`` (from the folder of the table), ``row``, ``hdu``, ``targetid`` or
-        ``visit`` where a file has several spectra, Gaussian priors ``<label>_prior`` with ``<label>_prior_error``, and
-        starts ``<label>_start``; one that is NaN or masked is none, nor is one of nines only, such as -9999 or 99.99,
-        that no star can have (they are counted in the log). Or a folder or a glob pattern: one spectrum per
-        file, called as the file.
+        ``visit`` where a file has several spectra, ``resolution`` (R = λ/FWHM), Gaussian priors ``<label>_prior`` with
+        ``<label>_prior_error``, and starts ``<label>_start``; one that is NaN or masked is none, nor is one of nines
+        only, such as -9999 or 99.99, that no star can have (they are counted in the log). Or a folder or a glob
+        pattern: one spectrum per file, called as the file.
     spectra
         Pattern of the paths in the columns of the table, such as ``"spectra/{field}/{spectrum_id}.fits"``, from the
         current folder; in place of the column ``path``.
@@ -224,6 +228,8 @@ def _table(columns: Mapping[str, Any], spectra: str | None, path: Path) -> pa.Ta
     for name in WHICH:
         if name in columns:
             table = table.append_column(name, pa.array(_plain(columns[name])))
+    if RESOLUTION in columns:
+        table = table.append_column(RESOLUTION, _numbers(_plain(columns[RESOLUTION]), RESOLUTION, path))
     for name in columns:
         if name.endswith(ERROR):
             need(name.removesuffix("_error"))

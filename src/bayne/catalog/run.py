@@ -190,7 +190,10 @@ class FitJob:
         if isinstance(spectrum, str):
             return lambda: spectrum
         own = self.settings
-        settings = replace(own, priors=own.priors | entry.priors, start=own.start | entry.start)
+        settings = replace(
+            own, priors=own.priors | entry.priors, start=own.start | entry.start,
+            resolution=entry.resolution or own.resolution,
+        )  # fmt: skip
         name = entry.spectrum_id
         # here and not in the call: where many stars are fitted side by side, one distils for all
         network = attempt(partial(self._network, spectrum.instrument), name, self.debug)

@@ -8,6 +8,7 @@ import typer
 
 from .. import __version__
 from . import (
+    calibrate,
     compare,
     compile,
     crb,
@@ -35,7 +36,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS = (
-    fit, fit_catalog, merge, validate, compare, crb, compile, demo, grid, mock, train, finetune, evaluate, info, report,
+    fit, fit_catalog, merge, validate, compare, crb, calibrate, compile, demo, grid, mock, train, finetune, evaluate,
+    info, report,
 )  # fmt: skip
 for module in COMMANDS:
     app.command()(getattr(module, module.__name__.rpartition(".")[2]))

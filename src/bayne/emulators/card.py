@@ -63,6 +63,9 @@ class Card:
         what each dex below adds, in quadrature, because metal-poor stars are further from LTE.
     reference_stars
         Names of those stars: they are no independent test of the emulator.
+    original, original_hash
+        Name and hash of the emulator of the package that this one corrects: the file holds corrections alone. Empty for
+        all others.
     weights
         In the file: SHA-256 of ``weights.safetensors``, checked on loading. Empty in memory.
     """
@@ -88,6 +91,8 @@ class Card:
     held_out_error: dict[str, float] = field(default_factory=dict)
     discrepancy: dict[str, tuple[float, float]] = field(default_factory=dict)
     reference_stars: tuple[str, ...] = ()
+    original: str = ""
+    original_hash: str = ""
     weights: str = ""
 
     def __post_init__(self) -> None:

@@ -17,6 +17,9 @@ from .coordinates import segments
 #: Those to choose from: one for each part of the spectrum and resolution. Others are for comparisons.
 CANDIDATES = ("rvs", "apogee", "optical-low", "galah", "optical-high")
 
+#: What the names of those end with that have learnt from reference stars, and are better for it.
+CALIBRATED = "-calibrated"
+
 #: An arm may be sharper than the emulator by this fraction; an emulator that covers so much of what the best one covers
 #: is as good, if its resolution is lower.
 SHARPER, NEARLY_ALL = 0.02, 0.9
@@ -57,7 +60,8 @@ def suitable(spectrum: Spectrum, folders: dict[str, Path]) -> str:
         )
     most = max(pixels for pixels, _ in covered.values())
     enough = {name: resolution for name, (pixels, resolution) in covered.items() if pixels >= NEARLY_ALL * most}
-    return min(enough, key=enough.__getitem__)
+    name = min(enough, key=enough.__getitem__)
+    return name + CALIBRATED if name + CALIBRATED in folders else name
 
 
 def _windows(weights: Path) -> list[tuple[float, float]]:

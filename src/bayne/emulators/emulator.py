@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -16,12 +17,18 @@ from ..errors import BayneError
 from ..files import digest
 from ..precision import double
 from ..spectrum import FloatArray
-from .card import Card
+from .card import HULL_LABELS, Card
 from .coordinates import segments, sensitivity
 from .networks import Network, Params
 
+if TYPE_CHECKING:
+    from .corrections import Corrections
+
 #: Spectra that are computed side by side.
 BATCH = 16
+
+#: How far in Teff (K), log g and [Fe/H] a reference star's residual tells of another star's.
+NEAR = (500.0, 0.7, 0.5)
 
 
 @jax.tree_util.register_dataclass
@@ -39,16 +46,34 @@ class ErrorModel:
         (l,) standard deviation of label errors, in their units: the part of the emulator's error that mimics a change
         of labels. With it, `basis` and `sigma` are errors of absorbance, and `of` gives a star's covariance in flux;
         None: they are errors of flux, the same for all stars.
+    near
+        (m, 3) Teff, log g and [Fe/H] of reference stars, whose residuals are the last m rows of `basis`: each counts
+        for stars of like labels. Empty where there are none.
     """
 
     basis: FloatArray | jax.Array
     sigma: FloatArray | jax.Array
     labels: FloatArray | None = None
+    near: FloatArray = field(default_factory=lambda: np.zeros((0, 3)))
 
     @property
     def total(self) -> FloatArray:
         """(p,) standard deviation of each pixel that `basis` and `sigma` make."""
         return np.sqrt(np.sum(self.basis**2, axis=0) + self.sigma**2)
+
+    def at(self, labels: Mapping[str, float]) -> ErrorModel:
+        """The same for one star, with rows of reference stars as far as they tell of it.
+
+        Their weights add up to 1, in proportion to exp(-½ r²), r the distance of the labels in units of `NEAR`.
+        """
+        if not len(self.near):
+            return self
+        where = np.array([labels[name] for name in HULL_LABELS])
+        distance = np.sum(((self.near - where) / NEAR) ** 2, axis=-1)
+        share = np.exp(-0.5 * (distance - distance.min()))
+        weight = np.ones(len(self.basis))
+        weight[-len(share) :] = np.sqrt(share / share.sum())
+        return replace(self, basis=self.basis * weight[:, None], near=self.near[:0])
 
     def of(self, flux: jax.Array, gradient: jax.Array) -> ErrorModel:
         """Flux errors of a star with flux f (p,) and derivatives g_i (l, p) with respect to the labels.
@@ -81,6 +106,8 @@ class Emulator:
         The emulator's own error; None where it was never measured.
     teacher
         The emulator it was distilled from, to check posteriors; None if it was not distilled, or was read from a file.
+    corrections
+        Those that made it from another one; None where it is as it was trained.
     """
 
     network: Network
@@ -89,6 +116,7 @@ class Emulator:
     card: Card
     error: ErrorModel | None = None
     teacher: Emulator | None = None
+    corrections: Corrections | None = None
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -194,7 +222,8 @@ class Emulator:
         """Covariance in flux of the emulator's error for a star of labels (l,); None where it was never measured."""
         if self.error is None:
             return None
-        found = self.error.of(*_expanded(self.network, self.on_device, jnp.asarray(labels)))
+        error = self.error.at(dict(zip(self.label_names, labels, strict=True)))
+        found = error.of(*_expanded(self.network, self.on_device, jnp.asarray(labels)))
         return ErrorModel(np.asarray(found.basis, np.float64), np.asarray(found.sigma, np.float64))
 
     def windows_in_words(self) -> str:

@@ -27,12 +27,16 @@ from ..spectrum import FloatArray, Spectrum
 from ..wavelength import log_pixels, to_vacuum
 from .card import Card
 from .choose import suitable
+from .corrections import Corrections, corrected
 from .emulator import Emulator, ErrorModel
 from .networks import check_arrays, network
 from .published import read_published
 from .toolkit import read_bundle
 
 log = logging.getLogger("bayne")
+
+#: Arrays of corrections that half precision is not enough for.
+WIDER = {"absorber": np.uint8, "growth": np.float32}
 
 #: Endings of joblib files.
 JOBLIB_SUFFIXES = (".pkl", ".pickle", ".joblib")
@@ -82,7 +86,8 @@ def load_emulator(source: str | Path | Spectrum, card: str | Path | Mapping[str,
         arrays = _safetensors(file)
         if the_card.weights and the_card.weights != _sha256(file):
             raise ReadError(f"{file}: not the weights that {where.name} is of: one of the two was replaced or damaged")
-        return _assemble(replace(the_card, weights=""), arrays, where, path)
+        the_card = replace(the_card, weights="")
+        return _corrected(the_card, arrays, path) if the_card.original else _assemble(the_card, arrays, where, path)
     if not path.is_dir() and path.suffix not in (".npz", *JOBLIB_SUFFIXES):
         raise ReadError(
             f"{path}: give a folder with card.json and weights.safetensors, or an .npz with a card, or a joblib file "
@@ -158,22 +163,39 @@ def _assemble(card: Card, arrays: dict[str, np.ndarray], where: Path, path: Path
     kind, params = network(card.network).decode(arrays, card)
     raw = _wavelength(card, arrays, where, path)
     wavelength = to_vacuum(raw, card.medium)
-    error = None
-    if {"error_basis", "error_sigma", "error_labels"} & set(arrays):
-        rank = len(arrays.get("error_basis", ()))
-        shapes: dict[str, tuple[int, ...]] = {
-            "error_basis": (rank, wavelength.size),
-            "error_sigma": (wavelength.size,),
-        }
-        if "error_labels" in arrays:
-            shapes["error_labels"] = (len(card.labels),)
-        check_arrays(arrays, shapes, card.name)
-        error = ErrorModel(*(arrays[name].astype(np.float64) for name in shapes))
-    emulator = Emulator(kind, params, wavelength, card, error)
+    emulator = Emulator(kind, params, wavelength, card, _error_model(arrays, wavelength.size, card))
     pixels = jax.eval_shape(emulator.network, emulator.params, jnp.zeros(len(card.labels))).shape[0]
     if pixels != wavelength.size:
         raise ReadError(f"{path}: the network gives {pixels} pixels but there are {wavelength.size} wavelengths")
     return emulator
+
+
+def _error_model(arrays: Mapping[str, np.ndarray], pixels: int, card: Card) -> ErrorModel | None:
+    """The error model among the arrays of a file, if there is one."""
+    if not {"error_basis", "error_sigma", "error_labels"} & set(arrays):
+        return None
+    rank, near = len(arrays.get("error_basis", ())), len(arrays.get("error_near", ()))
+    shapes: dict[str, tuple[int, ...]] = {"error_basis": (rank, pixels), "error_sigma": (pixels,)}
+    shapes |= {"error_labels": (len(card.labels),)} if "error_labels" in arrays else {}
+    shapes |= {"error_near": (near, 3)} if near else {}
+    check_arrays(arrays, shapes, card.name)
+    return ErrorModel(**{name.removeprefix("error_"): arrays[name].astype(np.float64) for name in shapes})
+
+
+def _corrected(card: Card, arrays: dict[str, np.ndarray], path: Path) -> Emulator:
+    """An emulator of the package with the corrections in a file."""
+    original = load_emulator(card.original) if card.original in shipped() else None
+    if original is None or original.hash != card.original_hash:
+        raise ReadError(
+            f"{path}: corrects an emulator {card.original!r} that this version of the package does not have"
+        )
+    p = original.wavelength.size
+    shapes: dict[str, tuple[int, ...]] = {"strength": (p,), "absorber": (p,), "missing": (p,), "growth": (2,)}
+    shapes["slopes"] = (len(arrays.get("slopes", ())), p)
+    check_arrays(arrays, shapes, card.name)
+    wide = {name: arrays[name].astype(np.float64) for name in shapes}
+    made = corrected(original, Corrections(**wide | {"absorber": arrays["absorber"].astype(int)}))
+    return replace(made, card=card, error=_error_model(arrays, p, card))
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -227,14 +249,21 @@ def save_emulator(emulator: Emulator, folder: str | Path) -> Path:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    kept = {k: np.asarray(v) for k, v in emulator.params.items() if k not in emulator.network.derived}
-    arrays = kept | {"wavelength": emulator.wavelength}
+    small = emulator.corrections is not None and emulator.card.original in shipped()
+    if small:  # the package has the rest
+        arrays = {name: np.asarray(value, np.float16) for name, value in vars(emulator.corrections).items()}
+        arrays |= {name: np.asarray(getattr(emulator.corrections, name), kind) for name, kind in WIDER.items()}
+    else:
+        kept = {k: np.asarray(v) for k, v in emulator.params.items() if k not in emulator.network.derived}
+        arrays = kept | {"wavelength": emulator.wavelength}
     if emulator.error is not None:
-        found = {f"error_{name}": value for name, value in vars(emulator.error).items()}
-        arrays |= {name: value for name, value in found.items() if value is not None}
+        found = {f"error_{name}": value for name, value in vars(emulator.error).items() if value is not None}
+        compact = ("error_basis", "error_sigma") if small else ()
+        arrays |= {k: np.asarray(v, np.float16) if k in compact else v for k, v in found.items() if np.size(v)}
     with replacing(folder / "weights.safetensors") as part:
         part.write_bytes(save({k: np.asarray(v, order="C") for k, v in arrays.items()}))
         card = replace(emulator.card, wavelength={}, medium="vacuum", weights=_sha256(part))
+        card = card if small else replace(card, original="", original_hash="")
     with replacing(folder / "card.json") as part:
         part.write_text(card.to_json(), encoding="utf-8")
     return folder

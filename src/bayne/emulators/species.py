@@ -20,8 +20,11 @@ from .networks import Params, register
 from .payne_large import dense
 from .trainable import Trainable, check_whole
 
+#: What absorbs where no line is listed: it has no abundance of its own. Only corrections add it.
+UNKNOWN = "unknown"
+
 #: Molecules whose lines one element's species cannot have, and their elements.
-MOLECULES = {"tio": ("ti", "o"), "c2": ("c",), "cn": ("c", "n"), "co": ("c", "o")}
+MOLECULES = {"tio": ("ti", "o"), "c2": ("c",), "cn": ("c", "n"), "co": ("c", "o"), UNKNOWN: ()}
 
 #: Elements that bind each other: what CO leaves of them is one more number that rules their lines.
 CO = ("c", "o")

@@ -238,7 +238,9 @@ def with_emulator_error(problem: Problem, emulator: Emulator, theta: FloatArray 
     """The problem with the emulator's error counted, where its card states one; see `StarModel.with_emulator_error`."""
     if emulator.error is None:
         return problem
-    return replace(problem, model=_with_error(problem.model, emulator.error, jnp.asarray(theta)))
+    at = jnp.asarray(theta)
+    labels = dict(zip(emulator.label_names, np.asarray(problem.model.parameters(at)[0]), strict=True))
+    return replace(problem, model=_with_error(problem.model, emulator.error.at(labels), at))
 
 
 @batchable()

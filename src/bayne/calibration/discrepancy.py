@@ -1,0 +1,111 @@
+"""What is left after a calibration: how wrong the corrected lines of a star are that taught nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from ..emulators import Emulator, ErrorModel
+from ..spectrum import FloatArray
+from ..wavelength import C_KMS
+from .banded import Banded
+from .calibrate import KINDS, Calibration
+from .linear import length_of, noise
+from .nodes import Nodes
+from .stars import NEEDED, ReferenceStar
+
+#: Stars that the usual scatter of a line's strength counts for, beside those that were seen.
+PRIOR_STARS = 2.0
+
+#: The same scatter where no star tells: ln of the strength.
+USUAL = 0.2
+
+#: Steps in which the scatter and the deviations of single stars are made to agree.
+STEPS = 5
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A star's data as seen by line strengths of its own at the nodes: (k,) residual, (k, q) derivatives, (k,) weight;
+    its name and (3,) Teff, log g and [Fe/H]."""
+
+    name: str
+    labels: FloatArray
+    residual: FloatArray
+    by_node: csr_array
+    weight: FloatArray
+
+    @classmethod
+    def of(cls, without: Calibration, star: ReferenceStar) -> Seen:
+        """At the star's known labels, through what was learnt without it."""
+        about = without.about(star)
+        own, weight = about.own, 1 / noise(star, without.nodes)[0]
+        block = (own * weight[:, None]).T @ own + np.diag(about.precision)
+        shift = np.linalg.solve(block, (own * weight[:, None]).T @ about.residual + about.pull)
+        labels = np.array([star.known[name][0] for name in NEEDED])
+        return cls(star.name, labels, about.residual - own @ shift, csr_array(about.nodes[:, ::KINDS]), weight)
+
+
+@dataclass(frozen=True)
+class Discrepancy:
+    """How stars differ from what all others teach.
+
+    Parameters
+    ----------
+    nodes
+        Of the corrections.
+    names, labels
+        (n,) of the spectra, and (n, 3) Teff, log g and [Fe/H].
+    scatter
+        (q,) standard deviation of ln of line strengths from star to star.
+    strengths
+        (n, q) by how much those of each spectrum differ from all others'.
+    """
+
+    nodes: Nodes
+    names: tuple[str, ...]
+    labels: FloatArray
+    scatter: FloatArray
+    strengths: FloatArray
+
+    @classmethod
+    def among(cls, nodes: Nodes, seen: Sequence[Seen]) -> Discrepancy:
+        """By expectation maximisation: strengths given the scatter, and the scatter given those.
+
+        The scatter has an inverse-gamma prior worth `PRIOR_STARS` stars; spectra of one star count as one.
+        """
+        names = [star.name for star in seen]
+        counts = np.array([1 / names.count(name) for name in names])
+        variance, length = np.full(nodes.log_wave.size, USUAL**2), length_of(nodes)
+        strengths: list[FloatArray] = []
+        for _ in range(STEPS):
+            white = nodes.whitening(np.sqrt(variance), length)
+            strengths, squares = [], []
+            for star in seen:
+                weighted = star.by_node.T.multiply(star.weight).tocsr()
+                band = Banded(csr_array(weighted @ star.by_node + white.T @ white))
+                strengths.append(band.solve(weighted @ star.residual))
+                squares.append(strengths[-1] ** 2 + band.inverse_diagonal())
+            variance = (PRIOR_STARS * USUAL**2 + counts @ np.array(squares)) / (PRIOR_STARS + counts.sum())
+        labels = np.array([star.labels for star in seen])
+        return cls(nodes, tuple(names), labels, np.sqrt(variance), np.array(strengths))
+
+    def without(self, name: str) -> Discrepancy:
+        """The same less the residuals of one star."""
+        kept = np.array([other != name for other in self.names])
+        names = tuple(other for other in self.names if other != name)
+        return replace(self, names=names, labels=self.labels[kept], strengths=self.strengths[kept])
+
+    def added_to(self, emulator: Emulator) -> Emulator:
+        """The corrected emulator with this error beside its own."""
+        hats, spacing = self.nodes.hats, float(np.median(np.diff(np.log(emulator.wavelength)))) * C_KMS
+        # pixels of a line have one error: it counts as much as independent ones of so many times the variance
+        added = (hats @ self.scatter**2) * max(2 * length_of(self.nodes) / spacing, 1.0)
+        own = emulator.error
+        if own is None or own.labels is None:
+            own = ErrorModel(np.zeros((0, added.size)), np.zeros(added.size), np.zeros(len(emulator.label_names)))
+        basis = np.concatenate([own.basis, (hats @ self.strengths.T).T])
+        return replace(emulator, error=ErrorModel(basis, np.sqrt(own.sigma**2 + added), own.labels, self.labels))

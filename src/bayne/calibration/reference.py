@@ -21,7 +21,7 @@ from ..spectrum import FloatArray
 from .calibrate import STEPS, Calibration
 from .departures import read_departures, strengths
 from .discrepancy import Discrepancy, Seen
-from .stars import NEEDED, Known, ReferenceStar, prepare_stars
+from .stars import Known, ReferenceStar, prepare_stars
 
 log = logging.getLogger("bayne")
 
@@ -34,6 +34,9 @@ LABEL_STEPS = 6
 #: A star whose labels differ from the known ones by so many times what is usual, in units of its errors, is doubtful;
 #: fewest stars that say what is usual, and the least that it is taken to be.
 DOUBTFUL, FEWEST, LEAST_USUAL = 2.5, 4, 0.5
+
+#: What a model errs by in any star.
+MODEL_ERRORS = {"teff": 50.0, "logg": 0.1, "fe_h": 0.05}
 
 Tell = Callable[[float, str], None]
 
@@ -164,14 +167,15 @@ def learn(
     p, dex = emulator.wavelength.size, np.asarray(strength, dtype=np.float64)
     if dex.shape not in ((), (p,)) or not (np.isfinite(dex).all() and np.all(dex > 0)):
         raise BayneError(f"strength: give a positive number of dex, or one for each of the {p} pixels of the emulator")
-    tell(0.0, "preparing stars")
-    prepared = prepare_stars(emulator, stars, labels, options)
+    prepared = prepare_stars(
+        emulator, stars, labels, options, lambda done, name: tell(0.4 * done / len(stars), f"preparing {name}")
+    )
     first = Calibration.begun(emulator, prepared, np.broadcast_to(np.log(10) * dex, (p,)), labels is not None)
     if departures is not None:
         first = first.expecting(*strengths(read_departures(departures), emulator, first.absorber))
     found = first
     for k in range(STEPS):
-        tell(0.2 + 0.4 * k / STEPS, "correcting lines")
+        tell(0.4 + 0.2 * k / STEPS, "correcting lines")
         found = found.climbed()
     names = sorted({star.name for star in prepared})
     if labels is None or len(names) == 1:
@@ -193,7 +197,7 @@ def learn(
 
 def _named(emulator: Emulator, stars: Sequence[str]) -> Emulator:
     """A corrected emulator whose card says what it has learnt from."""
-    card = emulator.card
+    card = emulator.card  # what all physics of a kind gets wrong in labels is measured anew
     stars = (*card.reference_stars, *(name for name in stars if name not in card.reference_stars))
     return replace(emulator, card=replace(card, name=f"{card.original}-calibrated", reference_stars=stars))
 
@@ -229,8 +233,8 @@ def _table(rows: list[dict[str, Any]]) -> Table:
         return Table(names=("star", "pull"), dtype=(str, float))
     table = Table(rows)
     pull = np.zeros(len(table))
-    for label in NEEDED if len(table) >= FEWEST else ():
-        expected = np.hypot(table[f"{label}_error"], table[f"{label}_after_error"])
+    for label, error in MODEL_ERRORS.items() if len(table) >= FEWEST else ():
+        expected = np.hypot(np.hypot(table[f"{label}_error"], table[f"{label}_after_error"]), error)
         size = np.abs(table[f"{label}_after"] - table[label]) / expected
         usual = [1.4826 * np.median(np.delete(size, i)) for i in range(len(table))]
         pull = np.maximum(pull, size / np.maximum(usual, LEAST_USUAL))

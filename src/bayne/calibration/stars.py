@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -124,9 +124,13 @@ class ReferenceStar:
 
 
 def prepare_stars(
-    emulator: Emulator, spectra: Sequence[Any], labels: Sequence[Known] | None, options: Mapping[str, Any]
+    emulator: Emulator,
+    spectra: Sequence[Any],
+    labels: Sequence[Known] | None,
+    options: Mapping[str, Any],
+    tell: Callable[[int, str], None] = lambda done, name: None,
 ) -> list[ReferenceStar]:
-    """Stars ready for a calibration.
+    """Stars ready for a calibration; `tell` is called with the number that are, and the name of the next.
 
     Raises
     ------
@@ -137,23 +141,19 @@ def prepare_stars(
         raise BayneError("no star to learn from: give at least one spectrum with known labels")
     if labels is not None and len(labels) != len(spectra):
         raise BayneError(f"{len(spectra)} spectra but labels of {len(labels)} stars: give as many")
+    names = [identity(spectrum) or f"star {i + 1}" for i, spectrum in enumerate(spectra)]
+    known = [{} if labels is None else _checked(labels[i], emulator, name) for i, name in enumerate(names)]
     bare = replace(emulator, card=replace(emulator.card, discrepancy={}))
-    return [
-        _prepared(bare, spectrum, None if labels is None else labels[i], f"star {i + 1}", options)
-        for i, spectrum in enumerate(spectra)
-    ]
+    stars = []
+    for spectrum, name, own in zip(spectra, names, known, strict=True):
+        tell(len(stars), name)
+        stars.append(_prepared(bare, spectrum, name, own, options))
+    return stars
 
 
 def _prepared(
-    emulator: Emulator, spectrum: Any, given: Known | None, place: str, options: Mapping[str, Any]
+    emulator: Emulator, spectrum: Any, name: str, known: dict[str, tuple[float, float]], options: Mapping[str, Any]
 ) -> ReferenceStar:
-    name = identity(spectrum) or place
-    known: dict[str, tuple[float, float]] = {}
-    if given is not None:
-        known = {label: (float(value), float(error)) for label, (value, error) in given.items()}
-        _check(known, emulator, name)
-        single = [label for label in emulator.label_names if label.endswith("_fe")]
-        known = dict.fromkeys(single, ABUNDANCE) | known
     start = {label: known[label][0] for label in NEEDED if label in known}
     settings = bound_settings("map", {"priors": known, "start": start} | dict(options))
     check_arguments(settings, emulator)
@@ -172,8 +172,9 @@ def _prepared(
     return made.held()
 
 
-def _check(known: Known, emulator: Emulator, name: str) -> None:
-    """Raise unless the labels can teach."""
+def _checked(given: Known, emulator: Emulator, name: str) -> dict[str, tuple[float, float]]:
+    """Labels that can teach, with what is expected of abundances that are not given."""
+    known = {label: (float(value), float(error)) for label, (value, error) in given.items()}
     check_known(known, emulator.label_names, f"labels of {name}")
     missing = [label for label in NEEDED if label in emulator.label_names and label not in known]
     if missing:
@@ -188,3 +189,4 @@ def _check(known: Known, emulator: Emulator, name: str) -> None:
     if not emulator.contains(full):
         told = ", ".join(f"{label} = {known[label][0]:g}" for label in NEEDED if label in known)
         raise BayneError(f"{name} ({told}) lies outside the domain of {emulator.card.name!r}: leave it out")
+    return {label: ABUNDANCE for label in emulator.label_names if label.endswith("_fe")} | known

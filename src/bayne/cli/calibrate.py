@@ -39,6 +39,10 @@ def calibrate(
         str | None, typer.Option(help="Pattern of the paths, such as 'spectra/{spectrum_id}.fits'.")
     ] = None,
     strength: Annotated[float, typer.Option(help="Standard deviation of log gf (dex).")] = 0.15,
+    grades: Annotated[
+        Path | None,
+        typer.Option(help="Graded line list (VizieR, '|'), such as that of Gaia-ESO; instead of --strength."),
+    ] = None,
     departures: Annotated[Path | None, typer.Option(help="Departures from LTE (ECSV).")] = None,
     no_labels: Annotated[
         bool, typer.Option("--no-labels", help="Correct what all spectra of a survey share, whatever their labels.")
@@ -70,7 +74,7 @@ def calibrate(
       bayne calibrate optical-low survey.fits --no-labels --output optical-lamost
     """
     set_up(log_level)
-    from ..calibration import learn
+    from ..calibration import graded_strengths, learn
     from ..catalog.catalogue import read_catalogue
     from ..emulators import load_emulator, save_emulator
 
@@ -81,9 +85,11 @@ def calibrate(
     entries = read_catalogue(stars, spectra)
     observed = [_spectrum(entry, reading, instrument.resolution) for entry in entries]
     known = None if no_labels else [entry.priors for entry in entries]
+    original = load_emulator(emulator)
+    errors = strength if grades is None else graded_strengths(original, grades)
     with progress("calibrating") as tell:
         made = learn(
-            load_emulator(emulator), observed, known, strength=strength, departures=departures, tell=tell,
+            original, observed, known, strength=errors, departures=departures, tell=tell,
             **{name: value for name, value in options.items() if value is not None},
         )  # fmt: skip
     save_emulator(made.emulator, output)

@@ -13,7 +13,7 @@ from ..emulators.species import SpeciesPayne, species
 from ..errors import BayneError, ReadError
 from ..precision import double
 from ..spectrum import FloatArray
-from ..wavelength import to_vacuum
+from ..wavelength import C_KMS, to_vacuum
 
 #: Standard deviation of log gf (dex) by the grade of the Gaia-ESO list (Heiter et al. 2021, A&A 645, A106): "Y", well
 #: known; "U", undecided; "N", not recommended; "-", not examined. Where the list states an error, that is taken.
@@ -22,8 +22,14 @@ GRADES = {"Y": 0.05, "U": 0.15, "N": 0.3, "-": 0.2}
 #: Least error of log gf: no list knows blends better.
 LEAST = 0.03
 
+#: Labels of the Sun; abundances are 0.
+SUN = {"teff": 5772.0, "logg": 4.44, "vmic": 1.0}
+
 #: Temperature at which lines of an element are compared (K).
 TEMPERATURE = 5500.0
+
+#: Standard deviation of a line's profile in the star (km/s): heat and turbulence.
+WIDTH = 2.5
 
 COLUMNS = ("Element", "lambda", "loggf", "e_loggf", "gfflag", "Elow")
 
@@ -43,7 +49,7 @@ def graded_strengths(emulator: Emulator, path: str | Path) -> FloatArray:
     Returns
     -------
     array
-        (p,) dex, for the lines of the element that absorbs most at each pixel of a star in the middle of the domain;
+        (p,) dex, for the lines of the element that absorbs most at each pixel in the Sun;
         0.2 where the list has no line of it.
 
     Raises
@@ -58,12 +64,13 @@ def graded_strengths(emulator: Emulator, path: str | Path) -> FloatArray:
         raise BayneError(f"{emulator.card.name}: a {network.name!r} network has no lines by species")
     element, wavelength, log_gf, sigma, energy = _read(Path(path))
     names = list(species(emulator.label_names, network.molecules))
-    middle = 0.5 * (emulator.lower + emulator.upper)
-    absorber = np.argmax(np.asarray(network.odds(emulator.on_device, jnp.asarray(middle))), axis=0)
+    sun = np.array([SUN.get(label, 0.0) for label in emulator.label_names])
+    odds = network.odds(emulator.on_device, jnp.asarray(np.clip(sun, emulator.lower, emulator.upper)))
+    absorber = np.argmax(np.asarray(odds), axis=0)
     # eV to 1/K: Boltzmann's constant
     weight = 10 ** (log_gf - energy * 5039.78 / TEMPERATURE)
     total, square = np.zeros(emulator.wavelength.size), np.zeros(emulator.wavelength.size)
-    width = wavelength / emulator.resolution / 2.355
+    width = wavelength * np.hypot(1 / emulator.resolution / 2.355, WIDTH / C_KMS)
     for k in np.flatnonzero(np.isin(element, names)):
         low, high = np.searchsorted(emulator.wavelength, wavelength[k] + np.array([-4, 4]) * width[k])
         own = np.arange(low, high)[absorber[low:high] == names.index(element[k])]

@@ -144,7 +144,7 @@ def prepare_stars(
     names = [identity(spectrum) or f"star {i + 1}" for i, spectrum in enumerate(spectra)]
     known = [{} if labels is None else _checked(labels[i], emulator, name) for i, name in enumerate(names)]
     bare = replace(emulator, card=replace(emulator.card, discrepancy={}))
-    stars = []
+    stars: list[ReferenceStar] = []
     for spectrum, name, own in zip(spectra, names, known, strict=True):
         tell(len(stars), name)
         stars.append(_prepared(bare, spectrum, name, own, options))

@@ -71,7 +71,8 @@ def test_corrections_of_a_packaged_emulator_are_all_that_is_kept(tmp_path):
     rvs = bayne.load_emulator("rvs")
     rng, p = np.random.default_rng(2), rvs.wavelength.size
     near = np.array([[5772.0, 4.44, 0.0], [4300.0, 1.7, -0.5]])
-    error = ErrorModel(0.1 * rng.normal(size=(3, p)), np.full(p, 0.1), np.zeros(32), near)
+    rows = np.concatenate([rvs.error.basis, 0.1 * rng.normal(size=(2, p))])
+    error = ErrorModel(rows, np.full(p, 0.1), rvs.error.labels, near)
     made = replace(corrected(rvs, plain(rvs, 0.2 * rng.normal(size=p))), error=error)
     folder = bayne.save_emulator(made, tmp_path / "rvs-calibrated")
     again = bayne.load_emulator(folder)

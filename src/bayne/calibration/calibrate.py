@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -164,9 +164,9 @@ class Calibration:
         held = step.held.reshape(self.held.shape)
         return replace(self, present=self.present + nodes, held=held, stars=moved, growth=growth)
 
-    def without(self, name: str) -> Calibration:
-        """What would have been learnt without a star: one step from here, which is near."""
-        return replace(self, stars=[star for star in self.stars if star.name != name]).climbed()
+    def without(self, names: Collection[str]) -> Calibration:
+        """What would have been learnt without some stars: one step from here, which is near."""
+        return replace(self, stars=[star for star in self.stars if star.name not in names]).climbed()
 
     def _grown(self, stars: Sequence[Linear], nodes: FloatArray, own: Sequence[FloatArray]) -> FloatArray:
         """How missing opacity grows with labels, from what a step leaves of the residuals."""

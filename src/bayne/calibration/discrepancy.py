@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -93,10 +93,10 @@ class Discrepancy:
         labels = np.array([star.labels for star in seen])
         return cls(nodes, tuple(names), labels, np.sqrt(variance), np.array(strengths))
 
-    def without(self, name: str) -> Discrepancy:
-        """The same less the residuals of one star."""
-        kept = np.array([other != name for other in self.names])
-        names = tuple(other for other in self.names if other != name)
+    def of_stars(self, stars: Collection[str]) -> Discrepancy:
+        """The same with the residuals of some of the stars alone."""
+        kept = np.array([name in stars for name in self.names])
+        names = tuple(name for name in self.names if name in stars)
         return replace(self, names=names, labels=self.labels[kept], strengths=self.strengths[kept])
 
     def added_to(self, emulator: Emulator) -> Emulator:

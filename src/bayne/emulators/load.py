@@ -195,7 +195,10 @@ def _corrected(card: Card, arrays: dict[str, np.ndarray], path: Path) -> Emulato
     check_arrays(arrays, shapes, card.name)
     wide = {name: arrays[name].astype(np.float64) for name in shapes}
     made = corrected(original, Corrections(**wide | {"absorber": arrays["absorber"].astype(int)}))
-    return replace(made, card=card, error=_error_model(arrays, p, card))
+    error = _error_model(arrays, p, card)
+    if error is not None and original.error is not None:
+        error = replace(error, basis=np.concatenate([original.error.basis, error.basis]))
+    return replace(made, card=card, error=error)
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -257,9 +260,13 @@ def save_emulator(emulator: Emulator, folder: str | Path) -> Path:
         kept = {k: np.asarray(v) for k, v in emulator.params.items() if k not in emulator.network.derived}
         arrays = kept | {"wavelength": emulator.wavelength}
     if emulator.error is not None:
-        found = {f"error_{name}": value for name, value in vars(emulator.error).items() if value is not None}
-        compact = ("error_basis", "error_sigma") if small else ()
-        arrays |= {k: np.asarray(v, np.float16) if k in compact else v for k, v in found.items() if np.size(v)}
+        error, near = emulator.error, len(emulator.error.near)
+        arrays |= {"error_basis": error.basis, "error_sigma": error.sigma}
+        arrays |= {} if error.labels is None else {"error_labels": error.labels}
+        arrays |= {"error_near": error.near} if near else {}
+        if small:  # rows before those of reference stars are the original's
+            rows = error.basis[len(error.basis) - near :]
+            arrays |= {"error_basis": rows.astype(np.float16), "error_sigma": error.sigma.astype(np.float16)}
     with replacing(folder / "weights.safetensors") as part:
         part.write_bytes(save({k: np.asarray(v, order="C") for k, v in arrays.items()}))
         card = replace(emulator.card, wavelength={}, medium="vacuum", weights=_sha256(part))

@@ -29,6 +29,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 import bayne
+from bayne.calibration import label_discrepancy
 from bayne.lsf import FWHM_PER_SIGMA
 from bayne.wavelength import C_KMS
 
@@ -99,23 +100,6 @@ def fit(name: str, folder: Path, emulator: bayne.Emulator, method: str, robust: 
     }  # fmt: skip
 
 
-def discrepancy(deviation: np.ndarray, sigma: np.ndarray, fe_h: np.ndarray, star: np.ndarray) -> tuple[float, float]:
-    """What is to be added to errors at [Fe/H] = 0, and per dex below it; spectra of a star share a weight.
-
-    Means of the posterior for a uniform prior: a most likely value is often 0 for few stars.
-    """
-    if np.unique(star).size < 3:
-        return 0.0, 0.0
-    weight = 1 / np.array([np.sum(star == own) for own in star])
-    size = np.linspace(0, 3, 61) * np.sqrt(np.mean(deviation**2))
-    base, slope = np.meshgrid(size, size, indexing="ij")
-    added = base[..., None] ** 2 + (slope[..., None] * np.maximum(-fe_h, 0.0)) ** 2
-    variance = sigma**2 + added
-    log_density = -0.5 * np.sum(weight * (np.log(variance) + deviation**2 / variance), axis=-1)
-    density = np.exp(log_density - log_density.max())
-    return float(np.average(base, weights=density)), float(np.average(slope, weights=density))
-
-
 def main() -> None:
     """Fit, tabulate, judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -153,14 +137,14 @@ def judge(fits: dict[str, dict[str, Any]]) -> None:
         value, std = np.array([found["labels"][label][:2] for found in fits.values()]).T
         seen = ok & np.isfinite(known)
         total = np.hypot(std, KNOWN_ERRORS[label])
-        base, slope = discrepancy((value - known)[seen], total[seen], iron[seen], star[seen])
+        base, slope = label_discrepancy((value - known)[seen], total[seen], iron[seen], star[seen])
         print(f"{label}: discrepancy {base:.3g}, {slope:.3g} per dex; bias {np.mean((value - known)[seen]):+.3g}")
         pulls[label], raw[label] = np.full(star.size, np.nan), (value - known) / total
         errors[label] = np.hypot(std, np.hypot(base, slope * np.maximum(-iron, 0.0)))
         for i, own in enumerate(star):
             others = seen & (star != own)
             if np.isfinite(known[i]):
-                base, slope = discrepancy((value - known)[others], total[others], iron[others], star[others])
+                base, slope = label_discrepancy((value - known)[others], total[others], iron[others], star[others])
                 left = np.hypot(base, slope * max(-iron[i], 0.0))
                 pulls[label][i] = (value - known)[i] / np.hypot(total[i], left)
                 errors[label][i] = np.hypot(std[i], left)

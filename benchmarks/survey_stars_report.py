@@ -18,9 +18,9 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from reference_stars import discrepancy
 
 import bayne
+from bayne.calibration import label_discrepancy
 from bayne.emulators import Card
 from bayne.labels import pretty, unit
 from bayne.reports.style import BLUE, GREY, ORANGE, STYLE
@@ -149,11 +149,11 @@ def tuned(records: Sequence[Record]) -> tuple[dict[str, tuple[float, float]], li
         sigma = np.hypot(stars.sigma, stars.known_sigma)
         # spectra of one star have the same known labels
         _, star = np.unique([str(record["known"]["teff"]) for record in some], return_inverse=True)
-        found[label] = discrepancy(stars.deviation, sigma, iron, star)
+        found[label] = label_discrepancy(stars.deviation, sigma, iron, star)
         fold = star % FOLDS
         for k in range(FOLDS):
             rest = fold != k
-            base, slope = discrepancy(stars.deviation[rest], sigma[rest], iron[rest], star[rest])
+            base, slope = label_discrepancy(stars.deviation[rest], sigma[rest], iron[rest], star[rest])
             for i in np.flatnonzero(~rest):
                 more = np.hypot(base, slope * max(-some[i]["labels"]["fe_h"][0], 0.0))
                 some[i]["labels"][label] = [float(stars.value[i]), float(np.hypot(stars.sigma[i], more)), np.nan]

@@ -56,7 +56,7 @@ def test_a_line_becomes_as_strong_as_in_lte_at_the_abundance_that_it_seems_to_ha
         more[3] += 0.2 - 0.1 * iron
         change = emulator.flux(more)[line] - emulator.flux(star)[line]
         assert change < -0.05
-        assert made.flux(star)[line] - emulator.flux(star)[line] == pytest.approx(change, rel=0.25)
+        assert made.flux(star)[line] - emulator.flux(star)[line] == pytest.approx(change, rel=0.3)
     far = np.abs(emulator.wavelength - emulator.wavelength[line]) > 1.5
     np.testing.assert_allclose(made.flux(SUN)[far], emulator.flux(SUN)[far], atol=1e-6)
 

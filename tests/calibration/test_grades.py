@@ -50,5 +50,5 @@ def test_bad_lists(emulator, tmp_path):
         graded_strengths(emulator, tmp_path / "short.tsv")
     with pytest.raises(ReadError, match="not a readable list"):
         graded_strengths(emulator, tmp_path / "none.tsv")
-    with pytest.raises(BayneError, match="no lines by species"):
+    with pytest.raises(BayneError, match="no opacity by species"):
         graded_strengths(toy_emulator(), tmp_path / "short.tsv")

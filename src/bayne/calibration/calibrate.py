@@ -88,13 +88,11 @@ class Calibration:
         pixel = float(np.median(np.diff(np.log(emulator.wavelength)))) * C_KMS
         sharpest = min(star_width(star) for star in stars) / PER_WIDTH
         nodes = Nodes.of(emulator, max(sharpest, C_KMS / emulator.resolution / PER_WIDTH, pixel))
-        q, p = nodes.log_wave.size, emulator.wavelength.size
+        q = nodes.log_wave.size
         growth = np.array([mean for mean, _ in GROWTH])
-        nothing = Corrections(np.zeros(p), np.zeros(p, int), np.zeros(p), growth, np.zeros((0, p)))
-        first = corrected(emulator, nothing)
         none = np.zeros((q, KINDS))
         return cls(
-            emulator, nodes, dominant([star.seen_by(first) for star in stars], p), stars,
+            emulator, nodes, dominant(emulator, stars), stars,
             np.interp(nodes.log_wave, np.log(emulator.wavelength), sigma), none, none, growth,
             np.broadcast_to(np.arange(KINDS) == KINDS - 1, none.shape), by_label,
         )  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 from astropy.table import Table
 
 from ..emulators import Emulator
-from ..emulators.corrections import corrected_by
+from ..emulators.corrections import correctable, corrected_by
 from ..emulators.species import species
 from ..errors import ReadError, did_you_mean
 from ..spectrum import FloatArray
@@ -64,7 +64,7 @@ def strengths(departures: Table, emulator: Emulator, absorber: np.ndarray) -> tu
     what the stars of the table have.
     """
     start, slopes = np.zeros(emulator.wavelength.size), np.zeros((3, emulator.wavelength.size))
-    found = list(species(emulator.label_names, emulator.network.molecules))  # type: ignore[attr-defined]
+    found = list(species(emulator.label_names, correctable(emulator).molecules))
     wavelength = to_vacuum(np.asarray(departures["wavelength"], dtype=float), departures.meta["medium"])
     element = np.array([str(name).lower() for name in departures["element"]])
     for name, line in sorted(set(zip(element.tolist(), wavelength, strict=True))):

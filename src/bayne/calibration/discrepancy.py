@@ -23,6 +23,12 @@ PRIOR_STARS = 2.0
 #: The same scatter where no star tells: ln of the strength.
 USUAL = 0.2
 
+#: Largest scatter that counts: where there is hardly a line, what is wrong is not its strength.
+MOST = 1.0
+
+#: Fewest stars that say how wrong labels are.
+FEWEST = 3
+
 #: Steps in which the scatter and the deviations of single stars are made to agree.
 STEPS = 5
 
@@ -91,7 +97,8 @@ class Discrepancy:
                 squares.append(strengths[-1] ** 2 + band.inverse_diagonal())
             variance = (PRIOR_STARS * USUAL**2 + counts @ np.array(squares)) / (PRIOR_STARS + counts.sum())
         labels = np.array([star.labels for star in seen])
-        return cls(nodes, tuple(names), labels, np.sqrt(variance), np.array(strengths))
+        scatter, own = np.minimum(np.sqrt(variance), MOST), np.clip(strengths, -MOST, MOST)
+        return cls(nodes, tuple(names), labels, scatter, own)
 
     def of_stars(self, stars: Collection[str]) -> Discrepancy:
         """The same with the residuals of some of the stars alone."""
@@ -109,3 +116,29 @@ class Discrepancy:
             own = ErrorModel(np.zeros((0, added.size)), np.zeros(added.size), np.zeros(len(emulator.label_names)))
         basis = np.concatenate([own.basis, (hats @ self.strengths.T).T])
         return replace(emulator, error=ErrorModel(basis, np.sqrt(own.sigma**2 + added), own.labels, self.labels))
+
+
+def label_discrepancy(
+    deviation: FloatArray, sigma: FloatArray, fe_h: FloatArray, star: Sequence[str]
+) -> tuple[float, float]:
+    """What to add to the errors of a label, at [Fe/H] = 0 and per dex below it, for stars to deviate as they do.
+
+    Means of the posterior for a uniform prior: a most likely value is often 0 for few stars.
+
+    Parameters
+    ----------
+    deviation, sigma
+        (n,) measured minus known, and its error.
+    fe_h, star
+        (n,) [Fe/H], and names: spectra of one star share a weight.
+    """
+    if len(set(star)) < FEWEST:
+        return 0.0, 0.0
+    weight = 1 / np.array([list(star).count(own) for own in star])
+    size = np.linspace(0, 3, 61) * np.sqrt(np.mean(deviation**2))
+    base, slope = np.meshgrid(size, size, indexing="ij")
+    added = base[..., None] ** 2 + (slope[..., None] * np.maximum(-fe_h, 0.0)) ** 2
+    variance = sigma**2 + added
+    log_density = -0.5 * np.sum(weight * (np.log(variance) + deviation**2 / variance), axis=-1)
+    density = np.exp(log_density - log_density.max())
+    return float(np.average(base, weights=density)), float(np.average(slope, weights=density))

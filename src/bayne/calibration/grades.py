@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..emulators import Emulator
-from ..emulators.species import SpeciesPayne, species
-from ..errors import BayneError, ReadError
+from ..emulators.corrections import correctable
+from ..emulators.species import species
+from ..errors import ReadError
 from ..precision import double
 from ..spectrum import FloatArray
 from ..wavelength import C_KMS, to_vacuum
@@ -57,11 +58,9 @@ def graded_strengths(emulator: Emulator, path: str | Path) -> FloatArray:
     ReadError
         The file cannot be read or lacks a column.
     BayneError
-        The emulator's network does not add up the absorption of species.
+        As `bayne.calibration.learn` does for an emulator that cannot be corrected.
     """
-    network = emulator.network
-    if not isinstance(network, SpeciesPayne):
-        raise BayneError(f"{emulator.card.name}: a {network.name!r} network has no lines by species")
+    network = correctable(emulator)
     element, wavelength, log_gf, sigma, energy = _read(Path(path))
     names = list(species(emulator.label_names, network.molecules))
     sun = np.array([SUN.get(label, 0.0) for label in emulator.label_names])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
@@ -10,6 +11,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from ..batching import batchable
+from ..emulators import Emulator
+from ..emulators.corrections import correctable
 from ..likelihoods import StarModel
 from ..spectrum import FloatArray
 from ..wavelength import C_KMS
@@ -91,13 +94,13 @@ def depths(star: ReferenceStar) -> tuple[FloatArray, FloatArray]:
     return np.asarray(flux, np.float64), np.asarray(odds, np.float64)
 
 
-def dominant(stars: list[ReferenceStar], pixels: int) -> np.ndarray:
+def dominant(emulator: Emulator, stars: Sequence[ReferenceStar]) -> np.ndarray:
     """(p,) species that absorbs most in all stars together, at each of the emulator's pixels."""
-    total: FloatArray = np.zeros((0, pixels))
+    network, total = correctable(emulator), np.zeros(0)
     for star in stars:
-        flux, odds = depths(star)
-        total = total if len(total) else np.zeros((len(odds), pixels))
-        total[:, star.met] += flux**2 * odds
+        odds = np.asarray(network.odds(emulator.on_device, jnp.asarray(star.labels)), np.float64)
+        each = odds / (1 + odds.sum(axis=0)) ** 2
+        total = total + each if total.size else each
     return np.argmax(total, axis=0)
 
 

@@ -13,14 +13,14 @@ from astropy.table import Table
 from numpy.typing import ArrayLike
 
 from ..emulators import Emulator
-from ..emulators.corrections import CORRECTED_BY
+from ..emulators.corrections import CORRECTED_BY, correctable
 from ..emulators.species import species
 from ..errors import BayneError, did_you_mean
 from ..precision import double
 from ..spectrum import FloatArray
 from .calibrate import STEPS, Calibration
 from .departures import read_departures, strengths
-from .discrepancy import Discrepancy, Seen
+from .discrepancy import Discrepancy, Seen, label_discrepancy
 from .stars import Known, ReferenceStar, prepare_stars
 
 log = logging.getLogger("bayne")
@@ -84,7 +84,7 @@ class Calibrated:
             raise BayneError(f"no star {star!r} was left out. {did_you_mean(star, self.without)}")
         taught = self.without[star]
         others = self.discrepancy.of_stars({one.name for one in taught.stars})
-        return _named(others.added_to(taught.emulator), others.names)
+        return _named(others.added_to(taught.emulator), others.names, self.stars)
 
     @property
     def doubtful(self) -> list[str]:
@@ -168,6 +168,7 @@ def learn(
         No star, labels missing or outside the domain, a spectrum that the emulator cannot fit, an emulator whose lines
         cannot be corrected.
     """
+    correctable(emulator)
     p, dex = emulator.wavelength.size, np.asarray(strength, dtype=np.float64)
     if dex.shape not in ((), (p,)) or not (np.isfinite(dex).all() and np.all(dex > 0)):
         raise BayneError(f"strength: give a positive number of dex, or one for each of the {p} pixels of the emulator")
@@ -177,13 +178,18 @@ def learn(
     first = Calibration.begun(emulator, prepared, np.broadcast_to(np.log(10) * dex, (p,)), labels is not None)
     if departures is not None:
         first = first.expecting(*strengths(read_departures(departures), emulator, first.absorber))
-    found = first
+    return taught(first, tell)
+
+
+def taught(first: Calibration, tell: Tell) -> Calibrated:
+    """What the stars of a calibration teach."""
+    found, prepared = first, first.stars
     for k in range(STEPS):
         tell(0.4 + 0.2 * k / STEPS, "correcting lines")
         found = found.climbed()
     names = sorted({star.name for star in prepared})
-    if labels is None or len(names) == 1:
-        if labels is not None:
+    if not first.by_label or len(names) == 1:
+        if first.by_label:
             log.warning("one star teaches what holds for stars like it; how well it does, only others can say")
         return Calibrated(_named(found.emulator, names), _table([]), _lines(found, None), {}, None)
     without: dict[str, Calibration] = {}
@@ -192,19 +198,30 @@ def learn(
         tell(0.6 + 0.4 * k / len(folds), f"leaving out {', '.join(fold)}")
         without |= dict.fromkeys(fold, found.without(fold))
     discrepancy = Discrepancy.among(found.nodes, [Seen.of(without[star.name], star) for star in prepared])
-    rows = [_left_out(first, without[star.name], star) for star in prepared]
-    corrected = _named(discrepancy.added_to(found.emulator), names)
-    made = Calibrated(corrected, _table(rows), _lines(found, discrepancy.scatter), without, discrepancy)
+    table = _table([_left_out(first, without[star.name], star) for star in prepared])
+    corrected = _named(discrepancy.added_to(found.emulator), names, table)
+    made = Calibrated(corrected, table, _lines(found, discrepancy.scatter), without, discrepancy)
     for name in made.doubtful:
         log.warning("%s: its spectrum disagrees with its labels by more than those of other stars do", name)
     return made
 
 
-def _named(emulator: Emulator, stars: Sequence[str]) -> Emulator:
-    """A corrected emulator whose card says what it has learnt from."""
-    card = emulator.card  # what all physics of a kind gets wrong in labels is measured anew
-    stars = tuple(dict.fromkeys((*card.reference_stars, *stars)))
-    return replace(emulator, card=replace(card, name=f"{card.original}-calibrated", reference_stars=stars))
+def _named(emulator: Emulator, stars: Sequence[str], table: Table | None = None) -> Emulator:
+    """A corrected emulator whose card says what it has learnt from, and, by a table of stars, how wrong labels are."""
+    card = emulator.card
+    changes: dict[str, Any] = {"reference_stars": tuple(dict.fromkeys((*card.reference_stars, *stars)))}
+    if table is not None:
+        own = table[np.isin(table["star"], stars)]
+        changes["discrepancy"] = {
+            label: label_discrepancy(
+                np.asarray(own[f"{label}_after"] - own[label]),
+                np.hypot(own[f"{label}_error"], own[f"{label}_after_error"]),
+                np.asarray(own["fe_h"]),
+                list(own["star"]),
+            )
+            for label in MODEL_ERRORS
+        }
+    return replace(emulator, card=replace(card, name=f"{card.original}-calibrated", **changes))
 
 
 def labels_of(calibration: Calibration, star: ReferenceStar) -> tuple[dict[str, float], dict[str, float]]:
@@ -249,7 +266,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
 
 def _lines(calibration: Calibration, scatter: FloatArray | None) -> Table:
     """The table of corrections."""
-    names = np.array(list(species(calibration.original.label_names, calibration.original.network.molecules)))  # type: ignore[attr-defined]
+    names = np.array(list(species(calibration.original.label_names, correctable(calibration.original).molecules)))
     strength, *slopes, missing = calibration.present.T
     wavelength = np.exp(calibration.nodes.log_wave)
     pixel = np.clip(np.searchsorted(calibration.original.wavelength, wavelength), 0, len(calibration.absorber) - 1)

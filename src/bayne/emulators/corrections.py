@@ -46,9 +46,9 @@ def corrected(emulator: Emulator, corrections: Corrections) -> Emulator:
     Raises
     ------
     BayneError
-        The network does not add up the absorption of species, or was corrected already.
+        As `correctable` does.
     """
-    network, more = _network(emulator), len(corrections.slopes)
+    network, more = correctable(emulator), len(corrections.slopes)
     arrays = {k: np.asarray(v) for k, v in emulator.params.items() if k not in network.derived}
     unknown, every = len(arrays["level"]), np.arange(emulator.wavelength.size)
     for name in ("slope", "basis", "w_0", "b_0", "w_1", "b_1", "w_2", "b_2", "skip"):
@@ -90,8 +90,14 @@ def corrected_by(emulator: Emulator, labels: FloatArray) -> FloatArray:
     return np.array([(labels[emulator.label_names.index(n)] - zero) / unit for n, (zero, unit) in CORRECTED_BY.items()])
 
 
-def _network(emulator: Emulator) -> SpeciesPayne:
-    """The network of an emulator whose lines can be corrected."""
+def correctable(emulator: Emulator) -> SpeciesPayne:
+    """The network of an emulator whose lines can be corrected.
+
+    Raises
+    ------
+    BayneError
+        It does not add up the absorption of species, was corrected already, or lacks a label of `CORRECTED_BY`.
+    """
     network, name = emulator.network, emulator.card.name
     if not isinstance(network, SpeciesPayne):
         raise BayneError(f"{name}: a {network.name!r} network has no opacity by species to correct")

@@ -253,6 +253,7 @@ def save_emulator(emulator: Emulator, folder: str | Path) -> Path:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     small = emulator.corrections is not None and emulator.card.original in shipped()
+    arrays: dict[str, Any]
     if small:  # the package has the rest
         arrays = {name: np.asarray(value, np.float16) for name, value in vars(emulator.corrections).items()}
         arrays |= {name: np.asarray(getattr(emulator.corrections, name), kind) for name, kind in WIDER.items()}

@@ -46,7 +46,7 @@ class Seen:
 
     @classmethod
     def of(cls, without: Calibration, star: ReferenceStar) -> Seen:
-        """At the star's known labels, through what was learnt without it."""
+        """Through what was learnt without it, at the labels that it then has: how wrong these are is another error."""
         about = without.about(star)
         own, weight = about.own, 1 / noise(star, without.nodes)[0]
         block = (own * weight[:, None]).T @ own + np.diag(about.precision)

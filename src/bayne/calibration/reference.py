@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -197,8 +197,10 @@ def taught(first: Calibration, tell: Tell) -> Calibrated:
     for k, fold in enumerate(folds):
         tell(0.6 + 0.4 * k / len(folds), f"leaving out {', '.join(fold)}")
         without |= dict.fromkeys(fold, found.without(fold))
-    discrepancy = Discrepancy.among(found.nodes, [Seen.of(without[star.name], star) for star in prepared])
-    table = _table([_left_out(first, without[star.name], star) for star in prepared])
+    before = [fitted(first, star) for star in prepared]
+    after = [fitted(without[star.name], star) for star in prepared]
+    table = _table([_row(star, {"before": b, "after": a}) for star, b, a in zip(prepared, before, after, strict=True)])
+    discrepancy = Discrepancy.among(found.nodes, [Seen.of(without[star.name], star) for star, _ in after])
     corrected = _named(discrepancy.added_to(found.emulator), names, table)
     made = Calibrated(corrected, table, _lines(found, discrepancy.scatter), without, discrepancy)
     for name in made.doubtful:
@@ -224,28 +226,27 @@ def _named(emulator: Emulator, stars: Sequence[str], table: Table | None = None)
     return replace(emulator, card=replace(card, name=f"{card.original}-calibrated", **changes))
 
 
-def labels_of(calibration: Calibration, star: ReferenceStar) -> tuple[dict[str, float], dict[str, float]]:
-    """Labels of a star that its spectrum alone gives through the corrected emulator, and their errors."""
+def fitted(calibration: Calibration, star: ReferenceStar) -> tuple[ReferenceStar, FloatArray]:
+    """A star at the labels that its spectrum alone gives through the corrected emulator, and errors of its mean."""
     star = star.free()
     for _ in range(LABEL_STEPS):
         about = calibration.about(star, nodes=False)
         weighted = about.own * about.weight[:, None]
         precision = weighted.T @ about.own + np.diag(about.precision)
         star = star.moved(np.asarray(np.linalg.solve(precision, weighted.T @ about.residual + about.pull)))
-    error = np.sqrt(np.diag(np.linalg.inv(precision)))
-    names = star.problem.model.names[: star.problem.model.n_mean]
-    return dict(zip(names, star.theta, strict=False)), dict(zip(names, error, strict=False))
+    errors = np.sqrt(np.diag(np.linalg.inv(precision)))
+    return star, np.asarray(errors[: star.problem.model.n_mean], dtype=np.float64)
 
 
-def _left_out(first: Calibration, without: Calibration, star: ReferenceStar) -> dict[str, Any]:
-    """A row of the table of stars."""
+def _row(star: ReferenceStar, fits: Mapping[str, tuple[ReferenceStar, FloatArray]]) -> dict[str, Any]:
+    """A row of the table of stars, from fits before and after."""
     row: dict[str, Any] = {"star": star.name}
-    for when, calibration in (("before", first), ("after", without)):
-        values, errors = labels_of(calibration, star)
+    for when, (fit, errors) in fits.items():
         for label, (known, error) in star.known.items():
-            if label in values:
-                row |= {label: known, f"{label}_error": error, f"{label}_{when}": values[label]}
-                row[f"{label}_{when}_error"] = errors[label]
+            if label in fit.problem.model.names:
+                i = fit.problem.model.names.index(label)
+                row |= {label: known, f"{label}_error": error, f"{label}_{when}": fit.theta[i]}
+                row[f"{label}_{when}_error"] = errors[i]
     return row
 
 

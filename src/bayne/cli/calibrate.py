@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import Level, Overwrite, console, set_up
+from .common import Level, Overwrite, console, refuse_existing, set_up
 from .options import InstrumentOptions, ReadOptions, grouped, parse_continuum, parse_snr
 from .train import prepare, progress
 
@@ -79,6 +79,7 @@ def calibrate(
     from ..emulators import load_emulator, save_emulator
 
     prepare(output, False, overwrite)
+    refuse_existing([output / name for name in ("stars.ecsv", "lines.ecsv")], overwrite)
     ranges = [_window(text) for text in windows]
     options: dict[str, Any] = {"windows": ranges} if ranges else {}
     options |= {"instrument": instrument.instrument, "snr": parse_snr(snr), "continuum": parse_continuum(continuum)}

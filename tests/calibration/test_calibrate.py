@@ -128,6 +128,7 @@ def test_a_star_that_taught_nothing_is_measured_better(emulator, nodes):
         assert after < 0.7 * before
     assert set(made.emulator.card.reference_stars) == {f"star {80 + i}" for i in range(5)}
     assert np.isfinite(made.lines["scatter"]).all()
+    assert np.all((made.lines["error"] > 0) & (made.lines["error"] < 3 * SIGMA))
     near = made.emulator.error_at(STARS[0])
     assert near is not None
     assert (near.total > 0).any()

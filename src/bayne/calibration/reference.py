@@ -58,8 +58,8 @@ class Calibrated:
         other stars. Empty with one star, or without known labels.
     lines
         One row for each node of the corrections: ``wavelength`` (vacuum Å), the species that absorbs most,
-        ``strength`` (ln), ``scatter`` (ln, from star to star), how the strength goes with labels (``by_fe_h`` per dex,
-        ``by_teff`` per 1000 K, ``by_logg`` per dex), ``missing`` (depth over flux).
+        ``strength`` (ln) and its ``error``, ``scatter`` (ln, from star to star), how the strength goes with labels
+        (``by_fe_h`` per dex, ``by_teff`` per 1000 K, ``by_logg`` per dex), ``missing`` (depth over flux).
     without
         What was learnt without each star, by name; empty where `stars` is.
     discrepancy
@@ -276,6 +276,7 @@ def _lines(calibration: Calibration, scatter: FloatArray | None) -> Table:
             "wavelength": wavelength,
             "species": names[calibration.absorber[pixel]],
             "strength": strength,
+            "error": calibration.errors(),
             "scatter": np.full(strength.size, np.nan) if scatter is None else scatter,
             **{f"by_{label}": slope for label, slope in zip(CORRECTED_BY, slopes, strict=True)},
             "missing": missing,

@@ -5,8 +5,8 @@
 `--data` is a folder with the spectra that `reference_stars.py` and `survey_stars.py` name. For each emulator, stars
 with known labels teach it (`bayne.calibration.learn`); the result is written to ``<output>/<emulator>-calibrated``.
 Then every star is fitted (`fit_star`, method ``laplace``) through the emulator as it was, and through the one that all
-others taught, and what is found is appended to ``<emulator>.jsonl``: a run that was killed goes on after learning
-anew.
+others taught (``<emulator>-without-<star>``), and what is found is appended to ``<emulator>.jsonl``. A run that was
+killed goes on where it was: remove the folder to learn anew.
 
 ``optical-low`` learns from 30 stars of MILES, and is tested on 30 others and on stars of LAMOST.
 
@@ -167,24 +167,34 @@ def measured(star: Star, spectrum: bayne.Spectrum, emulator: bayne.Emulator, opt
     }  # fmt: skip
 
 
-def run(name: str, data: Path, output: Path) -> None:
-    """Learn, write the emulator, and measure each star by what the others taught."""
-    make, options = SETS[name]
-    emulator = bayne.load_emulator(name)
-    stars = make(data, emulator)
+def without(output: Path, name: str, star: str) -> Path:
+    """Folder of the emulator that a star has taught nothing."""
+    return output / f"{name}-without-{star.replace(' ', '-')}"
+
+
+def taught(name: str, emulator: bayne.Emulator, stars: list[Star], output: Path) -> None:
+    """Learn and write what was learnt, the emulator that all stars taught last."""
     spectra = [replace(star.read(), id=star.name, star_id=star.star) for star in stars]
     clock = time.perf_counter()
     made = learn(
         emulator, spectra, [star.known for star in stars],
         tell=lambda done, text: print(f"{name} {time.perf_counter() - clock:5.0f} s {done:4.0%} {text}", flush=True),
-        **options,
+        **SETS[name][1],
     )  # fmt: skip
-    bayne.save_emulator(made.emulator, output / f"{name}-calibrated")
     made.stars.write(output / f"{name}-stars.ecsv", overwrite=True)
     made.lines.write(output / f"{name}-lines.ecsv", overwrite=True)
     for star in made.without:
-        folder = output / f"{name}-without-{star.replace(' ', '-')}"
-        bayne.save_emulator(made.untaught_by(star), folder)
+        bayne.save_emulator(made.untaught_by(star), without(output, name, star))
+    bayne.save_emulator(made.emulator, output / f"{name}-calibrated")
+
+
+def run(name: str, data: Path, output: Path) -> None:
+    """Learn, and measure each star by what the others taught."""
+    make, options = SETS[name]
+    emulator = bayne.load_emulator(name)
+    stars, all_taught = make(data, emulator), output / f"{name}-calibrated"
+    if not (all_taught / "card.json").exists():
+        taught(name, emulator, stars, output)
     records = output / f"{name}.jsonl"
     there = {json.loads(line)["name"] for line in records.read_text().splitlines()} if records.exists() else set()
     tests = unseen(data, emulator) if name == "optical-low" else [(star, options) for star in stars]
@@ -192,9 +202,9 @@ def run(name: str, data: Path, output: Path) -> None:
         if star.name in there:
             continue
         spectrum = star.read()
-        taught = made.emulator if name == "optical-low" else made.untaught_by(star.star)
+        learnt = bayne.load_emulator(all_taught if name == "optical-low" else without(output, name, star.star))
         record = {"name": star.name, "star": star.star, "known": star.known}
-        for when, used in (("before", emulator), ("after", taught)):
+        for when, used in (("before", emulator), ("after", learnt)):
             if when == "before" and name == "optical-high":
                 continue  # minutes a star, and what `survey_stars.py benchmark` measures
             record[when] = found = measured(star, spectrum, used, how)

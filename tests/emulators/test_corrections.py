@@ -72,13 +72,14 @@ def test_corrections_of_a_packaged_emulator_are_all_that_is_kept(tmp_path):
     rng, p = np.random.default_rng(2), rvs.wavelength.size
     near = np.array([[5772.0, 4.44, 0.0], [4300.0, 1.7, -0.5]])
     rows = np.concatenate([rvs.error.basis, 0.1 * rng.normal(size=(2, p))])
-    error = ErrorModel(rows, np.full(p, 0.1), rvs.error.labels, near)
+    error = ErrorModel(rows, np.full(p, 0.1), rvs.error.labels, near, floor=0.01)
     made = replace(corrected(rvs, plain(rvs, 0.2 * rng.normal(size=p))), error=error)
     folder = bayne.save_emulator(made, tmp_path / "rvs-calibrated")
     again = bayne.load_emulator(folder)
     middle = 0.5 * (rvs.lower + rvs.upper)
     np.testing.assert_allclose(again.flux(middle), made.flux(middle), atol=1e-4)
     np.testing.assert_allclose(again.error_at(middle).total, made.error_at(middle).total, rtol=1e-2)
+    assert again.error_at(middle).sigma.min() >= 0.01
     size = sum(file.stat().st_size for file in folder.iterdir())
     assert size < 0.1 * sum(np.asarray(value).nbytes for value in rvs.params.values())
     card = json.loads((folder / "card.json").read_text())

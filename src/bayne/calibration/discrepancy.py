@@ -13,7 +13,7 @@ from ..spectrum import FloatArray
 from ..wavelength import C_KMS
 from .banded import Banded
 from .calibrate import KINDS, Calibration
-from .linear import length_of, noise
+from .linear import FLOOR, length_of, noise
 from .nodes import Nodes
 from .stars import NEEDED, ReferenceStar
 
@@ -110,12 +110,13 @@ class Discrepancy:
         """The corrected emulator with this error beside its own."""
         hats, spacing = self.nodes.hats, float(np.median(np.diff(np.log(emulator.wavelength)))) * C_KMS
         # pixels of a line have one error: it counts as much as independent ones of so many times the variance
-        added = (hats @ self.scatter**2) * max(2 * length_of(self.nodes) / spacing, 1.0)
+        together = max(2 * length_of(self.nodes) / spacing, 1.0)
+        added, floor = together * (hats @ self.scatter**2), np.sqrt(together) * FLOOR
         own = emulator.error
         if own is None or own.labels is None:
             own = ErrorModel(np.zeros((0, added.size)), np.zeros(added.size), np.zeros(len(emulator.label_names)))
         basis = np.concatenate([own.basis, (hats @ self.strengths.T).T])
-        return replace(emulator, error=ErrorModel(basis, np.sqrt(own.sigma**2 + added), own.labels, self.labels))
+        return replace(emulator, error=ErrorModel(basis, np.sqrt(own.sigma**2 + added), own.labels, self.labels, floor))
 
 
 def label_discrepancy(

@@ -49,12 +49,15 @@ class ErrorModel:
     near
         (m, 3) Teff, log g and [Fe/H] of reference stars, whose residuals are the last m rows of `basis`: each counts
         for stars of like labels. Empty where there are none.
+    floor
+        With `labels`: uncorrelated standard deviation of flux at all pixels: what is wrong where there are no lines.
     """
 
     basis: FloatArray | jax.Array
     sigma: FloatArray | jax.Array
     labels: FloatArray | None = None
     near: FloatArray = field(default_factory=lambda: np.zeros((0, 3)))
+    floor: float = 0.0
 
     @property
     def total(self) -> FloatArray:
@@ -79,13 +82,14 @@ class ErrorModel:
         """Flux errors of a star with flux f (p,) and derivatives g_i (l, p) with respect to the labels.
 
         With the basis B, σ and τ of `labels` their covariance is ``d (BᵀB + σ²) d + Σ τ_i² g_i g_iᵀ``, d = f (1 - f):
-        an error of absorbance shows where the star has lines.
+        an error of absorbance shows where the star has lines. `floor` adds to the diagonal.
         """
         if self.labels is None:
             return self
         size = sensitivity(flux)
         shift = gradient * self.labels[:, None]
-        return ErrorModel(jnp.concatenate([self.basis * size, shift]), self.sigma * size)
+        sigma = jnp.hypot(self.sigma * size, self.floor)
+        return ErrorModel(jnp.concatenate([self.basis * size, shift]), sigma)
 
 
 @dataclass(frozen=True, eq=False)

@@ -321,4 +321,4 @@ def _error_model(emulator: Emulator, target: Target, residual: np.ndarray, flux:
     own = np.sqrt(np.pi / 2) * np.mean(np.abs(residual) / size, axis=0)
     rows = target.carry(np.concatenate([error.basis, error.sigma[None] ** 2]).astype(np.float32)).astype(np.float64)
     variance = target.independent * np.maximum(rows[-1], 0)
-    return ErrorModel(rows[:-1], np.sqrt(variance + own**2), error.labels, error.near)
+    return ErrorModel(rows[:-1], np.sqrt(variance + own**2), error.labels, error.near, error.floor)

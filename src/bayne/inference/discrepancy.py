@@ -13,7 +13,7 @@ import numpyro.distributions as dist
 from ..emulators import Card
 from ..likelihoods import Prior, Problem
 from ..spectrum import FloatArray
-from .laplace import truncated_normal
+from .truncated import truncated_normal
 
 #: Quantiles that stand for a prior that is neither uniform nor Gaussian.
 QUANTILES = 512

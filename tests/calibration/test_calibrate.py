@@ -148,6 +148,14 @@ def test_one_star_teaches_too(emulator, nodes, caplog):
     assert chi_square(better) < 0.3 * chi_square(emulator)
 
 
+def test_two_stars_do_not_say_how_wrong_labels_are(emulator, nodes):
+    """The card keeps what it said before."""
+    card = replace(emulator.card, discrepancy={"teff": (150.0, 80.0)})
+    _, spectra = mocks(emulator, nodes, 11, SIGMA)
+    made = learn(replace(emulator, card=card), spectra[:2], known(STARS[:2]), free=("rv",))
+    assert made.emulator.card.discrepancy == card.discrepancy
+
+
 def test_without_labels_corrections_do_nothing_that_labels_could(emulator, nodes):
     """All lines of iron 0.2 dex too weak look like stars of low [Fe/H]: no correction. A single line is one."""
     weak = np.full(nodes.nodes.log_wave.size, -0.2 * np.log(10)) * (nodes.prior.member.toarray()[::KINDS, 0] > 0)

@@ -27,7 +27,7 @@ USUAL = 0.2
 MOST = 1.0
 
 #: Fewest stars that say how wrong labels are.
-FEWEST = 3
+FEWEST_STARS = 3
 
 #: Steps in which the scatter and the deviations of single stars are made to agree.
 STEPS = 5
@@ -133,7 +133,7 @@ def label_discrepancy(
     fe_h, star
         (n,) [Fe/H], and names: spectra of one star share a weight.
     """
-    if len(set(star)) < FEWEST:
+    if len(set(star)) < FEWEST_STARS:
         return 0.0, 0.0
     weight = 1 / np.array([list(star).count(own) for own in star])
     size = np.linspace(0, 3, 61) * np.sqrt(np.mean(deviation**2))

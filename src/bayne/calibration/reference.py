@@ -20,7 +20,7 @@ from ..precision import double
 from ..spectrum import FloatArray
 from .calibrate import STEPS, Calibration
 from .departures import read_departures, strengths
-from .discrepancy import Discrepancy, Seen, label_discrepancy
+from .discrepancy import FEWEST_STARS, Discrepancy, Seen, label_discrepancy
 from .stars import Known, ReferenceStar, prepare_stars
 
 log = logging.getLogger("bayne")
@@ -209,10 +209,10 @@ def taught(first: Calibration, tell: Tell) -> Calibrated:
 
 
 def _named(emulator: Emulator, stars: Sequence[str], table: Table | None = None) -> Emulator:
-    """A corrected emulator whose card says what it has learnt from, and, by a table of stars, how wrong labels are."""
+    """A corrected emulator whose card says what taught it, and, by a table of several stars, how wrong labels are."""
     card = emulator.card
     changes: dict[str, Any] = {"reference_stars": tuple(dict.fromkeys((*card.reference_stars, *stars)))}
-    if table is not None:
+    if table is not None and len(set(stars)) >= FEWEST_STARS:
         own = table[np.isin(table["star"], stars)]
         changes["discrepancy"] = {
             label: label_discrepancy(

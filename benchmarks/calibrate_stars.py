@@ -134,11 +134,10 @@ def of_miles(data: Path, emulator: bayne.Emulator) -> list[Star]:
 
 
 def unseen(data: Path, emulator: bayne.Emulator) -> list[tuple[Star, dict[str, Any]]]:
-    """Stars that taught nothing, and how they are fitted: the other half of MILES, and every second one of LAMOST."""
-    found = [(star, MILES) for star in of_miles(data, emulator)[1::2][:MILES_STARS]]
-    for star in list(lamost(data))[::2]:
-        found.append((Star(star.name, star.name, star.read, star.known), {}))
-    return found
+    """Stars that taught nothing, and how they are fitted: MILES' other half and stars of LAMOST, by turns."""
+    own = [(star, MILES) for star in of_miles(data, emulator)[1::2][:MILES_STARS]]
+    others = [(Star(star.name, star.name, star.read, star.known), {}) for star in list(lamost(data))[::2]]
+    return [pair for pairs in zip(own, others, strict=False) for pair in pairs]
 
 
 #: Stars of MILES that teach, and as many that test; how they are fitted.

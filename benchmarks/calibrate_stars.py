@@ -171,9 +171,14 @@ def without(output: Path, name: str, star: str) -> Path:
     return output / f"{name}-without-{star.replace(' ', '-')}"
 
 
+def spectrum_of(star: Star) -> bayne.Spectrum:
+    """Its spectrum, which knows what star it is of."""
+    return replace(star.read(), id=star.name, star_id=star.star)
+
+
 def taught(name: str, emulator: bayne.Emulator, stars: list[Star], output: Path) -> None:
     """Learn and write what was learnt, the emulator that all stars taught last."""
-    spectra = [replace(star.read(), id=star.name, star_id=star.star) for star in stars]
+    spectra = [spectrum_of(star) for star in stars]
     clock = time.perf_counter()
     made = learn(
         emulator, spectra, [star.known for star in stars],

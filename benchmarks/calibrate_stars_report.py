@@ -1,4 +1,5 @@
-"""Tables of what `calibrate_stars.py` measured: each star before, and after the others taught.
+"""Tables of what `calibrate_stars.py` measured: each star before, and after the others taught, in the linear fits of
+the calibration and in those of `fit_star`.
 
     python benchmarks/calibrate_stars_report.py optical-high --output build/calibrated
 
@@ -10,10 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy.table import Table
 
 LABELS = {"teff": 0, "logg": 2, "fe_h": 2}
 
@@ -33,6 +36,21 @@ def rows(records: list[dict[str, Any]]) -> list[str]:
             verdict = "ok" if fit["ok"] else ", ".join(fit["flags"])
             found.append(f"| {record['name']} | {when} | {' | '.join(cells)} | {verdict} |")
     return found
+
+
+def learnt(stars: Table) -> list[str]:
+    """Deviations in the linear fits of the calibration, before and after; in the rms spectra of one star are one."""
+    found = ["| star | Teff (K) | log g | [Fe/H] |", "|---|---|---|---|"]
+    weight = [1 / np.sum(stars["star"] == name) for name in stars["star"]]
+    off = {k: [np.asarray(stars[f"{k}_{when}"] - stars[k]) for when in ("before", "after")] for k in LABELS}
+
+    def line(name: str, number: Callable[[np.ndarray], float], sign: str = "") -> str:
+        cells = [" → ".join(f"{number(one):{sign}.{digits}f}" for one in off[k]) for k, digits in LABELS.items()]
+        return f"| {name} | {' | '.join(cells)} |"
+
+    found += [line(name, lambda one, i=i: one[i], "+") for i, name in enumerate(stars["star"])]
+    found.append(line("rms", lambda one: np.sqrt(np.average(one**2, weights=weight))))
+    return [*found, line("median of the absolute values", lambda one: np.median(np.abs(one)))]
 
 
 def summary(records: list[dict[str, Any]], when: str) -> list[str]:
@@ -76,6 +94,7 @@ def main() -> None:
     given = parser.parse_args()
     for name in given.emulators:
         records = [json.loads(line) for line in (given.output / f"{name}.jsonl").read_text().splitlines()]
+        print(f"\n## {name}, linear fits\n\n" + "\n".join(learnt(Table.read(given.output / f"{name}-stars.ecsv"))))
         groups = {"": records}
         if name == "optical-low":
             miles = [record for record in records if record["name"].startswith("miles")]

@@ -9,7 +9,7 @@ from scipy.optimize import OptimizeResult
 from scipy.stats import norm
 
 from bayne.inference import truncated
-from bayne.inference.truncated import truncated_gaussian
+from bayne.inference.truncated import TruncatedGaussian
 
 NO_WALLS = (np.zeros((0, 2)), np.zeros(0))
 
@@ -25,7 +25,7 @@ def draws(covariance: np.ndarray, reach: float, halfspaces: tuple[np.ndarray, np
     """(n, 2) draws about zero in a box of ±`reach`."""
     box = np.full(2, reach)
     rng = np.random.default_rng(1)
-    return truncated_gaussian(np.linalg.inv(covariance), np.zeros(2), -box, box, halfspaces, 2000, rng)
+    return TruncatedGaussian(np.linalg.inv(covariance), np.zeros(2), -box, box, halfspaces).draws(2000, rng)
 
 
 @pytest.mark.usefixtures("sampler")
@@ -71,7 +71,7 @@ def test_a_centre_behind_a_wall_by_a_hair_is_brought_back() -> None:
     many = np.array([[1.0, 0.0], [0.9, 0.1], [0.8, -0.1]])
     wall = (many, np.full(3, -1e-4))
     box = np.full(2, 50.0)
-    found = truncated_gaussian(np.eye(2), np.zeros(2), -box, box, wall, 2000, np.random.default_rng(1))
+    found = TruncatedGaussian(np.eye(2), np.zeros(2), -box, box, wall).draws(2000, np.random.default_rng(1))
     exact = np.random.default_rng(2).normal(size=(400_000, 2))
     exact = exact[np.all(exact @ many.T <= 0, axis=1)]
     np.testing.assert_allclose(found.mean(axis=0), exact.mean(axis=0), atol=0.08)
@@ -100,7 +100,8 @@ def in_orthant(n: int) -> np.ndarray:
     covariance = 0.5 * (np.eye(n) + 1)
     none = (np.zeros((0, n)), np.zeros(0))
     rng = np.random.default_rng(3)
-    return truncated_gaussian(np.linalg.inv(covariance), np.zeros(n), np.zeros(n), np.full(n, 20.0), none, 4000, rng)
+    cut = TruncatedGaussian(np.linalg.inv(covariance), np.zeros(n), np.zeros(n), np.full(n, 20.0), none)
+    return cut.draws(4000, rng)
 
 
 def test_corners_of_many_dimensions_have_their_exact_moments() -> None:

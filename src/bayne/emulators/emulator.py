@@ -50,14 +50,14 @@ class ErrorModel:
         (m, 3) Teff, log g and [Fe/H] of reference stars, whose residuals are the last m rows of `basis`: each counts
         for stars of like labels. Empty where there are none.
     floor
-        With `labels`: uncorrelated standard deviation of flux at all pixels: what is wrong where there are no lines.
+        () With `labels`: uncorrelated standard deviation of flux at all pixels: what is wrong where there are no lines.
     """
 
     basis: FloatArray | jax.Array
     sigma: FloatArray | jax.Array
     labels: FloatArray | None = None
     near: FloatArray = field(default_factory=lambda: np.zeros((0, 3)))
-    floor: float = 0.0
+    floor: FloatArray | float = 0.0
 
     @property
     def total(self) -> FloatArray:

@@ -178,9 +178,9 @@ def _error_model(arrays: Mapping[str, np.ndarray], pixels: int, card: Card) -> E
     shapes: dict[str, tuple[int, ...]] = {"error_basis": (rank, pixels), "error_sigma": (pixels,)}
     shapes |= {"error_labels": (len(card.labels),)} if "error_labels" in arrays else {}
     shapes |= {"error_near": (near, 3)} if near else {}
-    check_arrays(arrays, shapes | ({"error_floor": ()} if "error_floor" in arrays else {}), card.name)
-    found = {name.removeprefix("error_"): arrays[name].astype(np.float64) for name in shapes}
-    return ErrorModel(**found, floor=float(arrays.get("error_floor", 0.0)))
+    shapes |= {"error_floor": ()} if "error_floor" in arrays else {}
+    check_arrays(arrays, shapes, card.name)
+    return ErrorModel(**{name.removeprefix("error_"): arrays[name].astype(np.float64) for name in shapes})
 
 
 def _corrected(card: Card, arrays: dict[str, np.ndarray], path: Path) -> Emulator:
@@ -266,7 +266,7 @@ def save_emulator(emulator: Emulator, folder: str | Path) -> Path:
         arrays |= {"error_basis": error.basis, "error_sigma": error.sigma}
         arrays |= {} if error.labels is None else {"error_labels": error.labels}
         arrays |= {"error_near": error.near} if near else {}
-        arrays |= {"error_floor": np.asarray(error.floor)} if error.floor else {}
+        arrays |= {"error_floor": error.floor} if error.floor else {}
         if small:  # rows before those of reference stars are the original's
             rows = error.basis[len(error.basis) - near :]
             arrays |= {"error_basis": rows.astype(np.float16), "error_sigma": error.sigma.astype(np.float16)}

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..likelihoods import PixelModel, Prior
 from .draws import Approximation, Draws, Sampler
-from .truncated import truncated_gaussian
+from .truncated import TruncatedGaussian
 
 
 def laplace(key: jax.Array, model: PixelModel, prior: Prior, start: Approximation, sampler: Sampler) -> Draws:
@@ -15,4 +15,5 @@ def laplace(key: jax.Array, model: PixelModel, prior: Prior, start: Approximatio
     lower, upper, a, b = (np.asarray(v) for v in (prior.lower, prior.upper, *prior.halfspaces))
     precision = start.precision + np.diag(1e-6 / (upper - lower) ** 2)
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
-    return Draws(truncated_gaussian(precision, start.centre, lower, upper, (a, b), sampler.total, rng)[None], {})
+    cut = TruncatedGaussian(precision, start.centre, lower, upper, (a, b))
+    return Draws(cut.draws(sampler.total, rng)[None], {})

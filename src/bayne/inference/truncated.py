@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.linalg import cho_solve
 from scipy.optimize import root
@@ -15,22 +17,10 @@ NEAR = 5.0
 #: Rounds of as many proposals as draws are wanted, before Gibbs sampling takes over; sweeps of that over its lines.
 ROUNDS, SWEEPS = 30, 50
 
-Walls = tuple[FloatArray, FloatArray]
 
-
-def truncated_gaussian(
-    precision: FloatArray,
-    centre: FloatArray,
-    lower: FloatArray,
-    upper: FloatArray,
-    halfspaces: Walls,
-    count: int,
-    rng: np.random.Generator,
-) -> FloatArray:
-    """Draws (count, n) from a Gaussian cut to a box and to half-spaces.
-
-    Parameters with a wall within `NEAR` sigma are proposed by minimax tilting (Botev 2017, J. R. Stat. Soc. B 79, 125),
-    all others given those; what lies outside is proposed again. Where hardly any proposal is inside, by Gibbs sampling.
+@dataclass(frozen=True)
+class TruncatedGaussian:
+    """A Gaussian cut to a box and to half-spaces.
 
     Parameters
     ----------
@@ -38,27 +28,66 @@ def truncated_gaussian(
         (n, n) and (n,) of the Gaussian; the centre lies inside the box.
     lower, upper, halfspaces
         The box, and ``a @ x <= b``; the centre may lie behind a wall by a hair.
-    count, rng
-        How many draws, and their random numbers.
     """
-    a, b = halfspaces
-    covariance: FloatArray = np.linalg.inv(precision).astype(np.float64)
-    sigma: FloatArray = np.sqrt(np.diag(covariance))
-    low, high = (lower - centre) / sigma, (upper - centre) / sigma
-    near, far = np.split(np.argsort(_log_mass(low, high)), [int(np.sum(np.minimum(-low, high) < NEAR))])
-    cut = _Tilted(covariance[np.ix_(near, near)], (lower - centre)[near], (upper - centre)[near])
-    block = np.linalg.cholesky(precision[np.ix_(far, far)])
-    found: list[FloatArray] = []
-    for _ in range(ROUNDS):
-        own = cut.draws(count, rng)
-        pull = block @ rng.normal(size=(far.size, len(own))) - precision[np.ix_(far, near)] @ own.T
-        x = np.empty((len(own), centre.size))
-        x[:, near], x[:, far] = own, cho_solve((block, True), pull).T
-        x += centre
-        found.append(x[np.all((x >= lower) & (x <= upper), axis=1) & np.all(x @ a.T <= b, axis=1)])
-        if sum(map(len, found)) >= count:
-            return np.concatenate(found)[:count]
-    return _gibbs(precision, centre, lower, upper, halfspaces, count, rng)
+
+    precision: FloatArray
+    centre: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    halfspaces: tuple[FloatArray, FloatArray]
+
+    def draws(self, count: int, rng: np.random.Generator) -> FloatArray:
+        """Independent draws (count, n).
+
+        Parameters with a wall within `NEAR` sigma are proposed by minimax tilting (Botev 2017, J. R. Stat. Soc. B 79,
+        125), all others given those; what lies outside is proposed again. Where hardly any proposal is inside, draws
+        come from Gibbs sampling.
+        """
+        (a, b), lower, upper = self.halfspaces, self.lower - self.centre, self.upper - self.centre
+        b = b - a @ self.centre
+        covariance: FloatArray = np.linalg.inv(self.precision).astype(np.float64)
+        sigma: FloatArray = np.sqrt(np.diag(covariance))
+        low, high = lower / sigma, upper / sigma
+        near, far = np.split(np.argsort(_log_mass(low, high)), [int(np.sum(np.minimum(-low, high) < NEAR))])
+        cut = _Tilted(covariance[np.ix_(near, near)], lower[near], upper[near])
+        block = np.linalg.cholesky(self.precision[np.ix_(far, far)])
+        found: list[FloatArray] = []
+        for _ in range(ROUNDS):
+            own = cut.draws(count, rng)
+            pull = block @ rng.normal(size=(far.size, len(own))) - self.precision[np.ix_(far, near)] @ own.T
+            x = np.empty((len(own), lower.size))
+            x[:, near], x[:, far] = own, cho_solve((block, True), pull).T
+            found.append(x[np.all((x >= lower) & (x <= upper), axis=1) & np.all(x @ a.T <= b, axis=1)])
+            if sum(map(len, found)) >= count:
+                return np.clip(self.centre + np.concatenate(found)[:count], self.lower, self.upper)
+        return self._gibbs(count, rng)
+
+    def _gibbs(self, count: int, rng: np.random.Generator) -> FloatArray:
+        """The same by Gibbs sampling: all draws advance side by side from the centre, each a chain of its own.
+
+        Along any line a truncated Gaussian is a truncated Gaussian in one dimension (Geweke 1991). The lines are the
+        axes, for parameters that the data leave to the box, and the principal axes, for correlated ones.
+        """
+        (a, b), lower, upper = self.halfspaces, self.lower, self.upper
+        x = np.repeat(self.centre[None], count, axis=0)
+        felt = np.flatnonzero(np.any(a != 0, axis=0))
+        width = upper - lower
+        _, axes = np.linalg.eigh(self.precision * np.outer(width, width))
+        for _ in range(SWEEPS):
+            for line in width * rng.permutation(np.concatenate([np.eye(width.size), axes.T])):
+                slope = self.precision @ line
+                scale = 1 / np.sqrt(line @ slope)
+                moving = np.abs(line) > 1e-12 * width
+                ends = np.stack([lower - x, upper - x])[..., moving] / line[moving]
+                low, high = ends.min(0).max(-1), ends.max(0).min(-1)
+                # walls give way to the optimiser by a hair: what lies behind one can only come back
+                speed, room = a[:, felt] @ line[felt], np.maximum(b - x[:, felt] @ a[:, felt].T, 0.0)
+                positive, negative = speed > 1e-12, speed < -1e-12
+                high = np.minimum(high, np.min(room[:, positive] / speed[positive], axis=1, initial=np.inf))
+                low = np.maximum(low, np.max(room[:, negative] / speed[negative], axis=1, initial=-np.inf))
+                mean = -(x - self.centre) @ slope * scale**2
+                x += truncated_normal(rng.random(count), mean, scale, low, np.maximum(low, high))[:, None] * line
+        return np.asarray(np.clip(x, lower, upper))
 
 
 class _Tilted:
@@ -117,42 +146,6 @@ def _log_mass(low: FloatArray, high: FloatArray) -> FloatArray:
     low, high = np.where(low > 0, -high, low), np.where(low > 0, -low, high)
     tail = log_ndtr(high)
     return np.asarray(tail + np.log1p(-np.exp(np.minimum(log_ndtr(low) - tail, -1e-300))))
-
-
-def _gibbs(
-    precision: FloatArray,
-    centre: FloatArray,
-    lower: FloatArray,
-    upper: FloatArray,
-    halfspaces: Walls,
-    count: int,
-    rng: np.random.Generator,
-) -> FloatArray:
-    """The same by Gibbs sampling: all draws advance side by side from the centre, each a chain of its own.
-
-    Along any line a truncated Gaussian is a truncated Gaussian in one dimension (Geweke 1991). The lines are the axes,
-    for parameters that the data leave to the box, and the principal axes, for those that are strongly correlated.
-    """
-    x = np.repeat(centre[None], count, axis=0)
-    a, b = halfspaces
-    felt = np.flatnonzero(np.any(a != 0, axis=0))
-    width = upper - lower
-    _, axes = np.linalg.eigh(precision * np.outer(width, width))
-    for _ in range(SWEEPS):
-        for line in width * rng.permutation(np.concatenate([np.eye(centre.size), axes.T])):
-            slope = precision @ line
-            scale = 1 / np.sqrt(line @ slope)
-            moving = np.abs(line) > 1e-12 * width
-            ends = np.stack([lower - x, upper - x])[..., moving] / line[moving]
-            low, high = ends.min(0).max(-1), ends.max(0).min(-1)
-            # walls give way to the optimiser by a hair: what lies behind one can only come back
-            speed, room = a[:, felt] @ line[felt], np.maximum(b - x[:, felt] @ a[:, felt].T, 0.0)
-            positive, negative = speed > 1e-12, speed < -1e-12
-            high = np.minimum(high, np.min(room[:, positive] / speed[positive], axis=1, initial=np.inf))
-            low = np.maximum(low, np.max(room[:, negative] / speed[negative], axis=1, initial=-np.inf))
-            mean = -(x - centre) @ slope * scale**2
-            x += truncated_normal(rng.random(count), mean, scale, low, np.maximum(low, high))[:, None] * line
-    return np.asarray(np.clip(x, lower, upper))
 
 
 def truncated_normal(

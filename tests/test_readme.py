@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 import bayne
 from bayne.cli import app
+from bayne.emulators.choose import CALIBRATED
 from bayne.emulators.load import shipped
 
 ROOT = Path(__file__).parents[1]
@@ -196,7 +197,7 @@ def test_card_in_the_docs_is_the_shipped_one() -> None:
 def test_errors_in_the_readme_are_those_on_the_cards() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([\w-]+)` \|[^|]*\| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", text, re.MULTILINE)
-    assert sorted(name for name, *_ in rows) == sorted(shipped())
+    assert sorted(name for name, *_ in rows) == sorted(name for name in shipped() if not name.endswith(CALIBRATED))
     for name, *told in rows:
         found = bayne.load_emulator(name).card.held_out_error
         for value, key in zip(told, ("mae", "median_star_mae", "worst_star_mae"), strict=True):

@@ -28,9 +28,9 @@ def spectrum(windows: list[tuple[float, float]], resolution: float | None) -> Sp
         ([(4714, 4903), (5649, 5873), (6478, 6737), (7585, 7887)], 28_000, "galah"),  # HERMES
         ([(8460, 8700)], 11_500, "rvs"),
         ([(15150, 15800), (15860, 16430), (16480, 16950)], 22_500, "apogee"),
-        ([(3780, 6910)], 115_000, "optical-high"),  # HARPS
-        ([(4800, 6800)], 47_000, "optical-high"),
-        ([(4712, 7890)], 28_000, "optical-high"),  # the windows of HERMES without gaps
+        ([(3780, 6910)], 115_000, "optical-high-calibrated"),  # HARPS
+        ([(4800, 6800)], 47_000, "optical-high-calibrated"),
+        ([(4712, 7890)], 28_000, "optical-high-calibrated"),  # the windows of HERMES without gaps
     ],
 )
 def test_wavelengths_and_resolution_decide(windows: list[tuple[float, float]], resolution: float, name: str) -> None:

@@ -211,7 +211,10 @@ def taught(first: Calibration, tell: Tell) -> Calibrated:
 def _named(emulator: Emulator, stars: Sequence[str], table: Table | None = None) -> Emulator:
     """A corrected emulator whose card says what taught it, and, by a table of several stars, how wrong labels are."""
     card = emulator.card
-    changes: dict[str, Any] = {"reference_stars": tuple(dict.fromkeys((*card.reference_stars, *stars)))}
+    changes: dict[str, Any] = {
+        "reference_stars": tuple(dict.fromkeys((*card.reference_stars, *stars))),
+        "held_out_error": {},  # those of the original, on synthetic spectra that this one is not to agree with
+    }
     if table is not None and len(set(stars)) >= FEWEST_STARS:
         own = table[np.isin(table["star"], stars)]
         changes["discrepancy"] = {

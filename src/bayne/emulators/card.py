@@ -56,13 +56,13 @@ class Card:
     solar_scale, grid_hash, citations, license
         Solar abundances behind [X/H]; hash of the training grid; what to cite; terms of use.
     held_out_error
-        Measured errors on held-out spectra, by name.
+        Measured errors on held-out synthetic spectra, by name; empty for an emulator that was calibrated.
     discrepancy
         By label, the standard deviation of the error from the physics behind the emulator: the scatter of reference
         stars about their known labels, beyond the errors of their fits. Two numbers each: at [Fe/H] = 0 and above, and
         what each dex below adds, in quadrature, because metal-poor stars are further from LTE.
     reference_stars
-        Names of those stars: they are no independent test of the emulator.
+        Names of those stars, and of those that a calibrated emulator learned from: no independent test of it.
     original, original_hash
         Name and hash of the emulator of the package that this one corrects: the file holds corrections alone. Empty for
         all others.

@@ -122,6 +122,10 @@ class Emulator:
     teacher: Emulator | None = None
     corrections: Corrections | None = None
 
+    def __repr__(self) -> str:
+        windows = ", ".join(f"{low:.0f}-{high:.0f}" for low, high in self.windows())
+        return f"<Emulator {self.card.name!r}: {len(self.label_names)} labels, {windows} Å, R = {self.resolution:.0f}>"
+
     @property
     def label_names(self) -> tuple[str, ...]:
         """Names of the labels, in order."""

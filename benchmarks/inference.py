@@ -41,11 +41,11 @@ import bayne
 from bayne.emulators import Emulator
 from bayne.inference import fast
 from bayne.inference.batch import bound_settings
-from bayne.inference.chunks import CHUNK
+from bayne.inference.chunks import CHUNK, predictions
 from bayne.inference.classic import least_squares
 from bayne.inference.copula import profiles
 from bayne.inference.maximum import LAST_STEPS, find_maximum
-from bayne.inference.optimise import from_box, optimise, to_box
+from bayne.inference.optimise import optimise
 from bayne.inference.surrogate import tangent_plane
 from bayne.information.mock import mock_star
 from bayne.labels import over_hydrogen
@@ -62,7 +62,7 @@ PLACES = 28
 SNR, SCATTER = (20.0, 300.0), 0.15
 
 
-def stars(emulator: Emulator, arms: list[str], number: int) -> list[Spectrum]:
+def stars(emulator: Emulator, arms: list[str] | None, number: int, instrument: str = "hermes") -> list[Spectrum]:
     """Mock observations of stars from all over the domain, through the emulator itself."""
     rng = np.random.default_rng(11)
     ratios = {over for over, _ in over_hydrogen(emulator.label_names).values()}
@@ -76,7 +76,7 @@ def stars(emulator: Emulator, arms: list[str], number: int) -> list[Spectrum]:
                     labels[k] = np.clip(rng.normal(0, SCATTER), lower[k], upper[k])
             inside = bool(emulator.contains(labels))
         rest = emulator.flux(labels)
-        made.append(mock_star(emulator, rest, "hermes", arms=arms, rv=rng.normal(0, 30), vsini=8.0, snr=snr, seed=i))
+        made.append(mock_star(emulator, rest, instrument, arms=arms, rv=rng.normal(0, 30), vsini=8.0, snr=snr, seed=i))
     return made
 
 
@@ -118,15 +118,21 @@ def counted(star: Spectrum, emulator: Emulator) -> str:
     with jax.enable_x64(True):
         x, covariance = jnp.asarray(theta), jnp.linalg.inv(precision(problem, jnp.asarray(theta)))
         table = model.tabulated(x, prior.upper)
-        marginals, plane = profiles(table, prior, x, covariance), tangent_plane(model, x)
+        plane = tangent_plane(model, x, *model.jacobian(x))
+        draw = partial(fast._draw, table, prior, plane)
+        marginals = profiles(lambda x: draw(x).posterior, prior, theta, np.asarray(covariance))
         few = jnp.broadcast_to(x, (CHUNK, theta.size))
-        cost = fast._evaluate.lower(table, prior, plane, few).compile().cost_analysis()
-        operations, moved = (cost[name] / CHUNK for name in ("flops", "bytes accessed"))
+        models = predictions(table, few)
+        costs = [
+            lowered.compile().cost_analysis()
+            for lowered in (predictions.lower(table, few), fast._evaluate.lower(table, prior, plane, few, models))
+        ]
+        operations, moved = (sum(cost[name] for cost in costs) / CHUNK for name in ("flops", "bytes accessed"))
         many = jax.vmap(marginals.parameters)(jax.random.normal(jax.random.key(0), (fast.COUNT, theta.size), float))[0]
-        seconds = timed(partial(fast._evaluate, table, prior, plane, many)) / fast.COUNT
-        draws, told = many[:100], fast._evaluate(table, prior, plane, many)[1][:100]
+        seconds = timed(partial(draw, many)) / fast.COUNT
+        draws, told = many[:100], draw(many[:100]).likelihood
         exact = jax.jit(lambda model, x: jax.lax.map(model.log_like, x))(model, draws)
-        size, off = float(jnp.std(told)), float(jnp.std(told - exact))
+        size, off = float(np.std(told)), float(np.std(told - np.asarray(exact)))
     return (
         f"A draw of `fast`: {operations / 1e6:.1f} Mop without the Fourier transforms, {moved / 1e6:.1f} MB, "
         f"{1e3 * seconds:.2f} ms: {operations / seconds / 1e9:.0f} Gop/s, of {ceiling() / 1e9:.0f} that a float32 "
@@ -147,9 +153,8 @@ def profile(star: Spectrum, emulator: Emulator, label: str) -> str:
         for value in values:
             pin = 1e-4 * (high - low) / PLACES
             held = replace(prior, lower=prior.lower.at[i].set(value - pin), upper=prior.upper.at[i].set(value + pin))
-            start = from_box(held, jnp.asarray(theta).at[i].set(value))[None]
-            u, _, _ = optimise(model, held, start, LAST_STEPS, False)
-            at = to_box(held, u[0])
+            start = np.where(np.arange(theta.size) == i, value, theta)
+            at = jnp.asarray(optimise(model, held, start[None], LAST_STEPS, False)[0][0])
             volume = np.linalg.slogdet(np.asarray(precision(problem, at))[np.ix_(others, others)])[1]
             density.append(float(log_posterior(model, prior, at)) - 0.5 * volume)
     weight = np.exp(np.array(density) - max(density))

@@ -102,7 +102,7 @@ def fake_result(
         photon_covariance=0.25 * covariance,
         crb=crb,
         label_flags={labels[-1]: Flag.NEAR_EDGE},
-        idata=idata,
+        drawn=idata,
         arms=tuple(arms),
         diagnostics={"chi2": 1.02 * n_pixels, "n_pixels": n_pixels, "velocity_frame": np.nan if failed else -21.4},
         ccf_velocity=velocity,

@@ -1,5 +1,7 @@
 """What ArviZ gets from a fit, and whether it can work with it."""
 
+import pickle
+
 import arviz as az
 import jax
 import jax.numpy as jnp
@@ -154,6 +156,15 @@ def test_all_of_it_is_saved(result, tmp_path):
     again = bayne.load_result(result.save(tmp_path / "star.nc")).idata
     assert set(again.groups()) == set(result.idata.groups())
     assert az.loo(again).elpd_loo == pytest.approx(az.loo(result.idata).elpd_loo)
+
+
+def test_a_pickled_result_has_all_of_it(star):
+    """What is computed when it is first asked for does not ask for what a process does not have."""
+    first = bayne.fit_star(star, erring_emulator(), method="laplace", fixed={"mg_fe": 0.15})
+    again = pickle.loads(pickle.dumps(first))  # noqa: S301, written here
+    assert again.predicted is None
+    assert set(again.idata.groups()) == set(first.idata.groups())
+    np.testing.assert_array_equal(again.idata.log_likelihood["flux"], first.idata.log_likelihood["flux"])
 
 
 def test_draws_are_compared_side_by_side(small):

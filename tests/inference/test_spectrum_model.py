@@ -143,7 +143,7 @@ def test_what_the_noise_can_have_is_left_out_by_name(star, like):
         star, erring_emulator(), jitter=False, robust=False, emulator_error=False, continuum=2, **SHORT
     )
     assert not any(name.startswith("excess") for name in bare.names)
-    assert bare.model.robust is None
+    np.testing.assert_array_equal(bare.model.robust.shrink, np.eye(bare.model.n_mean))
     assert bare.model.pixels.error is None
     assert bare.model.pixels.basis.shape[-1] < like.model.pixels.basis.shape[-1]
     assert float(bare.distribution(bare.best).variance.sum()) < float(like.distribution(like.best).variance.sum())

@@ -44,7 +44,7 @@ def test_axes_whiten_the_tangent_plane():
             pilot=[pilot(arm, arm.good, 2) for arm in star.arms], with_jitter=True,
         )  # fmt: skip
         x = jnp.asarray(np.pad(STAR, (0, len(problem.model.names) - STAR.size)))
-        plane = tangent_plane(problem.model, x)
+        plane = tangent_plane(problem.model, x, *problem.model.jacobian(x))
         derivatives = problem.model.jacobian(x)[1]
         slope = np.asarray(plane.axes @ derivatives.reshape(-1, derivatives.shape[-1]))
         fisher = np.asarray(problem.model.fisher(x))[:6, :6]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -96,6 +96,12 @@ class ForwardModel:
     independent: jax.Array
     slope: jax.Array | None
     bands: jax.Array | None
+
+    def thinned(self, step: int) -> ForwardModel:
+        """To one observed pixel in `step`; without bands, which make a pixel of its neighbours."""
+        slope = None if self.slope is None else self.slope[:, ::step]
+        index, weight, independent = (v[:, ::step] for v in (self.index, self.weight, self.independent))
+        return replace(self, index=index, weight=weight, independent=independent, slope=slope)
 
     def observe(
         self,

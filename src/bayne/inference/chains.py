@@ -17,9 +17,10 @@ from rich.progress import track
 
 from ..batching import batchable
 from ..likelihoods import PixelModel, Prior
-from .chunks import in_chunks
+from ..spectrum import FloatArray
+from .chunks import in_chunks, predictions
 from .draws import Approximation, Draws, Sampler
-from .optimise import density, density_and_derivatives, from_box, optimise, to_box
+from .optimise import ARRIVED, Climb, density, to_box
 
 #: Draws are made in this many pieces where they can be, so that progress can be shown.
 PIECES = 5
@@ -120,13 +121,6 @@ def trajectory_steps(i: jax.Array, step_size: jax.Array) -> jax.Array:
 KERNELS = {"nuts": nuts_kernel, "hmc": hmc_kernel}
 
 
-@batchable()
-def whitening(model: PixelModel, prior: Prior, centre: jax.Array) -> jax.Array:
-    """(n, n) matrix that takes whitened coordinates to unconstrained ones: L⁻ᵀ, L Lᵀ the curvature."""
-    lower = jnp.linalg.cholesky(density_and_derivatives(model, prior, centre, volume=True)[2])
-    return jax.scipy.linalg.solve_triangular(lower, jnp.eye(centre.size), lower=True).T
-
-
 @batchable(7, 8, 9)
 def _advance(
     model: PixelModel,
@@ -142,7 +136,7 @@ def _advance(
 ) -> tuple[Any, jax.Array, dict[str, jax.Array]]:
     """Move all chains by a number of transitions, from their starts where `state` is None."""
     # NumPyro keeps its adaptation schedule in a closure that init makes; what is not used is compiled away
-    kernel = KERNELS[method](lambda z: density(model, prior, centre + white @ z, volume=True), sampler)
+    kernel = KERNELS[method](lambda z: density(model, prior, centre + white @ z), sampler)
     first = jax.vmap(kernel.init)(keys, starts)
 
     def chain(state: Any) -> tuple[Any, jax.Array, dict[str, jax.Array]]:
@@ -173,9 +167,10 @@ def _chains(
 ) -> Draws:
     """Draws from dispersed starts; progress is shown where standard error is a terminal."""
     exact = replace(model, table=None)
-    u, _, _ = optimise(exact, prior, from_box(prior, jnp.asarray(start.centre))[None], STEPS, True)
-    centre = u[0]
-    white = whitening(exact, prior, centre)
+    climb = Climb(exact, prior, True, start.centre)
+    climb.up(STEPS, ARRIVED)
+    # L⁻ᵀ, with L Lᵀ the curvature, takes whitened coordinates to unconstrained ones
+    centre, white = jnp.asarray(climb.u), jnp.asarray(np.linalg.inv(np.linalg.cholesky(climb.matrix)).T)
     first, second = jax.random.split(key)
     starts = _dispersed(model, prior, centre, white, first, sampler.chains)
     keys, state = jax.random.split(second, sampler.chains), None
@@ -196,19 +191,20 @@ def _chains(
     return Draws(np.asarray(values, dtype=np.float64).reshape(*shape, -1), told | stats)
 
 
-@batchable()
-def with_densities(model: PixelModel, prior: Prior, u: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def with_densities(model: PixelModel, prior: Prior, u: jax.Array) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Labels (d, n), log posterior in label space and log likelihood (d,) of unconstrained coordinates (d, n)."""
-
-    def some(u: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        x = jax.vmap(partial(to_box, prior))(u)
-        like = model.log_likes(x)[0]
-        return x, like + jax.vmap(prior.log_density)(x), like
-
-    return in_chunks(some, u)
+    x = np.asarray(jax.vmap(partial(to_box, prior))(u))
+    posterior, likelihood = in_chunks(lambda x: _densities(model, prior, x, predictions(model, x)), x)
+    return x, posterior, likelihood
 
 
-_density = batchable(3)(density)
+@batchable()
+def _densities(model: PixelModel, prior: Prior, x: jax.Array, models: jax.Array) -> tuple[jax.Array, jax.Array]:
+    like = model.log_likes(x, models)
+    return like + jax.vmap(prior.log_density)(x), like
+
+
+_density = batchable()(density)
 
 
 def _dispersed(
@@ -216,12 +212,12 @@ def _dispersed(
 ) -> jax.Array:
     """(count, n) starts from an overdispersed Gaussian, each drawn closer until its density is finite."""
     z = DISPERSION * jax.random.normal(key, (count, centre.size))
-    best = float(_density(model, prior, centre, True))
+    best = float(_density(model, prior, centre))
     rows: list[jax.Array] = []
     for row in z:
         # far out in a curved posterior a Gaussian start can be hopeless: halve until it is merely bad
         for _ in range(6):
-            there = _density(model, prior, centre + white @ row, True)
+            there = _density(model, prior, centre + white @ row)
             if bool(jnp.isfinite(there)) and best - float(there) < 10 * centre.size:
                 break
             row = row / 2

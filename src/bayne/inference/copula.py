@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import ndtr, ndtri
 from jax.scipy.stats import norm
 
-from ..batching import batchable
-from ..likelihoods import PixelModel, Prior
-from .chunks import in_chunks
+from ..likelihoods import Prior
+from ..spectrum import FloatArray
 
 #: Where profiles are computed, besides the ends of the box: standard deviations of the Gaussian approximation from the
 #: maximum.
@@ -54,37 +54,39 @@ class Marginals(NamedTuple):
         return ndtri(jnp.clip(u, 1e-15, 1 - 1e-15))
 
 
-@batchable()
-def profiles(model: PixelModel, prior: Prior, theta: jax.Array, covariance: jax.Array) -> Marginals:
+def profiles(
+    density: Callable[[FloatArray], FloatArray], prior: Prior, theta: FloatArray, covariance: FloatArray
+) -> Marginals:
     """A Gaussian copula whose marginals are profiles of the posterior.
 
     It has the correlations of a covariance (n, n); the marginal of each parameter is the density along the line on
     which the Gaussian approximation at `theta` (n,) has the others follow it. A weak line, whose abundance is an upper
     limit, or a parameter that ends at its box, so has a marginal of the right form.
+
+    Parameters
+    ----------
+    density
+        Log posterior density (k,) of parameters (k, n).
+    prior
+        Its box.
+    theta, covariance
+        The Gaussian approximation.
     """
-    n = theta.size
-    sigma = jnp.sqrt(jnp.diagonal(covariance))
-    ends = (prior.lower[:, None], prior.upper[:, None])
-    nodes = jnp.clip(theta[:, None] + sigma[:, None] * jnp.asarray(NODES), *ends)
-    nodes = jnp.concatenate([ends[0], nodes, ends[1]], axis=1)
-    others = covariance / jnp.diagonal(covariance)[:, None]  # row i: how all move when i moves by one
+    n, sigma = theta.size, np.sqrt(np.diagonal(covariance))
+    lower, upper = np.asarray(prior.lower), np.asarray(prior.upper)
+    nodes = np.clip(theta[:, None] + sigma[:, None] * np.array(NODES), lower[:, None], upper[:, None])
+    nodes = np.concatenate([lower[:, None], nodes, upper[:, None]], axis=1)
+    others = covariance / np.diagonal(covariance)[:, None]  # row i: how all move when i moves by one
     lines = theta + (nodes - theta[:, None])[..., None] * others[:, None]
-    inside = jnp.clip(lines, prior.lower, prior.upper)
-
-    def some(x: jax.Array) -> jax.Array:
-        return model.log_likes(x)[0] + jax.vmap(prior.log_density)(x)
-
-    value = in_chunks(some, inside.reshape(-1, n)).reshape(n, -1)
-    value = jnp.where(jnp.isfinite(value), value, -jnp.inf)
-    value = jnp.maximum(value - jnp.max(value, axis=1, keepdims=True), -30.0)
+    value = density(np.clip(lines, lower, upper).reshape(-1, n)).reshape(n, -1)
+    value = np.maximum(value - np.max(value, axis=1, keepdims=True), -30.0)
     last = nodes.shape[1] - 1
-    place = jnp.linspace(0, last, CELLS * last + 1)
-    x, log_density = (jax.vmap(partial(jnp.interp, place, jnp.arange(last + 1)))(v) for v in (nodes, value))
-    width = jnp.diff(x, axis=1)
+    place = np.linspace(0, last, CELLS * last + 1)
+    x, log_density = (np.stack([np.interp(place, np.arange(last + 1), row) for row in v]) for v in (nodes, value))
     level = FLATTER * 0.5 * (log_density[:, 1:] + log_density[:, :-1])
-    mass = width * jnp.exp(level)
-    total = jnp.sum(mass, axis=1, keepdims=True)
-    cumulative = jnp.concatenate([jnp.zeros((n, 1)), jnp.cumsum(mass / total, axis=1)], axis=1)
-    mixing = jnp.linalg.cholesky(covariance / jnp.outer(sigma, sigma))
+    mass = np.diff(x, axis=1) * np.exp(level)
+    total = np.sum(mass, axis=1, keepdims=True)
+    cumulative = np.cumsum(np.pad(mass / total, ((0, 0), (1, 0))), axis=1)
+    mixing = np.linalg.cholesky(covariance / np.outer(sigma, sigma))
     # also of cells of no width: a draw ends there where by rounding its u is beyond the distribution function
-    return Marginals(x, cumulative, level - jnp.log(total), mixing)
+    return Marginals(*(jnp.asarray(v) for v in (x, cumulative, level - np.log(total), mixing)))

@@ -16,7 +16,7 @@ from ..likelihoods import Problem
 from ..spectrum import Arm, FloatArray, Spectrum
 from ..wavelength import C_KMS
 from .draws import Draws
-from .start import bin_data, correlate, fwhm_kms, smooth_template
+from .start import bin_data, correlate, fwhm_kms, smoothed
 
 #: Thresholds, each judged on mocks and on real spectra in the tests.
 RHAT_MAX, ESS_MIN = 1.01, 400.0
@@ -167,12 +167,12 @@ def judge_binary(
     labels, velocity
         Of the best fit; the velocity in the frame of the file (km/s).
     """
-    template = smooth_template(emulator, emulator.evaluate(labels), spectrum)
+    template = smoothed(emulator, emulator.evaluate(labels)[None], spectrum)
     fitted = spectrum.with_mask([~used[a, : arm.flux.size] for a, arm in enumerate(spectrum.arms)])
     own = [replace(arm, flux=model[a, : arm.flux.size] * pilot[a]) for a, arm in enumerate(fitted.arms)]
     grid = velocity + np.arange(-600.0, 601.0, 12.0)
-    of_data = correlate(bin_data(fitted, pilot), emulator, template, grid)
-    of_model = correlate(bin_data(replace(fitted, arms=tuple(own)), pilot), emulator, template, grid)
+    (of_data,) = correlate(bin_data(fitted, pilot), emulator, template, grid)
+    (of_model,) = correlate(bin_data(replace(fitted, arms=tuple(own)), pilot), emulator, template, grid)
     peak, own_peak = of_data[len(grid) // 2], of_model[len(grid) // 2]
     excess = of_data - peak / max(own_peak, 1e-3) * of_model
     far = np.abs(grid - velocity) >= max(36.0, fwhm_kms(spectrum.arms))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -12,9 +13,10 @@ from scipy.special import logsumexp
 from ..batching import batchable
 from ..likelihoods import PixelModel, Prior
 from ..spectrum import FloatArray
-from .chunks import in_chunks
+from .chunks import in_chunks, predictions
 from .copula import Marginals, profiles
 from .draws import Approximation, Draws, Sampler
+from .expansion import jacobian
 from .surrogate import MAX_EXTRAPOLATION, Surrogate, TangentPlane, learn, tangent_plane
 from .surrogate_sampling import Proposal, sample_surrogate
 from .weights import KHAT_MAX, NOTHING, resampled, smoothed, tempered
@@ -59,9 +61,13 @@ def fast(key: jax.Array, model: PixelModel, prior: Prior, start: Approximation, 
     rounds count, ``ess_weights`` their effective number; `is_reliable` says whether they can stand for the posterior.
     """
     theta, covariance = start.centre, start.covariance
-    x = jnp.asarray(theta)
-    plane = tangent_plane(model, x)
-    marginals = profiles(model, prior, x, jnp.asarray(covariance))
+    x, exact = jnp.asarray(theta), replace(model, table=None)
+    plane = tangent_plane(exact, x, *jacobian(exact, x))
+
+    def posterior(x: FloatArray) -> FloatArray:
+        return _draw(model, prior, plane, x).posterior
+
+    marginals = profiles(posterior, prior, theta, covariance)
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).tolist())
     proposal = unit = Proposal(jnp.zeros(theta.size), jnp.eye(theta.size))
     e = proposal.draws(COUNT, rng)
@@ -93,7 +99,7 @@ def fast(key: jax.Array, model: PixelModel, prior: Prior, start: Approximation, 
             if khat < 1 and min(close, worth) > MIN_ESS_TO_MOVE:
                 weight = tempered(log_weight, TEMPERED_SHARE)
                 middle, spread = np.average(drawn.x, axis=0, weights=weight), np.cov(drawn.x.T, aweights=weight)
-                marginals = profiles(model, prior, jnp.asarray(middle), jnp.asarray(WIDENING**2 * spread))
+                marginals = profiles(posterior, prior, middle, WIDENING**2 * spread)
     # where none can be trusted, what is returned says so
     rounds = trustworthy or [(drawn, smooth, khat, 0.0)]
     pool = Drawn(*(np.concatenate(part) for part in zip(*(drawn for drawn, *_ in rounds), strict=True)))
@@ -109,8 +115,8 @@ def is_reliable(draws: Draws) -> bool:
     return draws.numbers["khat"] < KHAT_MAX and draws.numbers["ess_weights"] > ESS_MIN
 
 
-def _draw(model: PixelModel, prior: Prior, plane: TangentPlane, x: jax.Array) -> Drawn:
-    posterior, likelihood, c = (np.asarray(v) for v in _evaluate(model, prior, plane, x))
+def _draw(model: PixelModel, prior: Prior, plane: TangentPlane, x: FloatArray | jax.Array) -> Drawn:
+    posterior, likelihood, c = in_chunks(lambda x: _evaluate(model, prior, plane, x, predictions(model, x)), x)
     finite = np.isfinite(posterior) & np.isfinite(c).all(axis=1)
     posterior, likelihood = (np.where(finite, v, NOTHING) for v in (posterior, likelihood))
     return Drawn(np.asarray(x), posterior, likelihood, np.where(finite[:, None], c, 0.0))
@@ -131,12 +137,8 @@ def _judged(surrogate: Surrogate, marginals: Marginals, x: jax.Array) -> tuple[j
 
 @batchable()
 def _evaluate(
-    model: PixelModel, prior: Prior, plane: TangentPlane, x: jax.Array
+    model: PixelModel, prior: Prior, plane: TangentPlane, x: jax.Array, models: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Log posterior and log likelihood (k,), and c (k, m), of parameters (k, n)."""
-
-    def some(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        like, models = model.log_likes(x)
-        return like + jax.vmap(prior.log_density)(x), like, plane.coordinates(models)
-
-    return in_chunks(some, x)
+    """Log posterior and log likelihood (k,), and c (k, m), of parameters (k, n) with the spectra (a, n_pixels, k)."""
+    like = model.log_likes(x, models)
+    return like + jax.vmap(prior.log_density)(x), like, plane.coordinates(models)

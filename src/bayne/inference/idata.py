@@ -10,6 +10,7 @@ import numpy as np
 from ..information.robust import blocks_of
 from ..labels import over_hydrogen
 from ..likelihoods import Problem, padded
+from ..precision import double
 from ..spectrum import FloatArray
 from .draws import Draws
 from .maximum import FitState
@@ -20,34 +21,25 @@ PRIOR_DRAWS, REPLICATED = 1000, 100
 
 
 def inference_data(
-    found: FitState, problem: Problem, values: FloatArray, draws: Draws, level: list[FloatArray], complete: bool
+    found: FitState, problem: Problem, values: FloatArray, draws: Draws, level: list[FloatArray]
 ) -> az.InferenceData:
-    """ArviZ data of a fit.
+    """What a fit has at its end.
 
-    Groups are ``posterior``, with [X/H]; ``sample_stats``; ``observed_data`` and ``constant_data`` of the pixels that
-    are used; and, where they are wanted, ``log_likelihood`` of blocks of wavelength given the others,
-    ``posterior_predictive`` and ``prior``.
+    ``posterior``, with [X/H]; ``sample_stats``; ``observed_data`` and ``constant_data`` of the pixels that are used.
 
     Parameters
     ----------
     found, problem
         The maximum, and what is sampled there, with the priors of the true labels.
     values, draws
-        (chains, draws, n) true labels, and the draws of fitted ones, of which the spectra are.
+        (chains, draws, n) true labels, and the draws of fitted ones.
     level
         (a,) continuum (n,) of every arm, in the units of the flux.
-    complete
-        Whether to compute the groups that take seconds.
     """
-    spectrum, names, fixed = found.ready.spectrum, problem.model.names, found.settings.fixed
-    used, arms = problem.plan.used, spectrum.arms
-    pixels = [np.flatnonzero(used[a, : arm.flux.size]) for a, arm in enumerate(arms)]
-    coords: dict[str, Any] = {"label": list(names)}
-    dims: dict[str, list[str]] = {name: ["label"] for name in ("lower", "upper", "prior_std")}
-    for arm, own in zip(arms, pixels, strict=True):
-        where = f"wavelength_{arm.name}"
-        coords[where] = arm.wavelength[own]
-        dims |= {f"{kind}_{arm.name}": [where] for kind in ("flux", "error", "continuum")}
+    arms, names, pixels = found.ready.spectrum.arms, problem.model.names, _pixels(found, problem)
+    coords, dims = _on_pixels(found, pixels, "flux", "error", "continuum")
+    coords |= {"label": list(names)}
+    dims |= {name: ["label"] for name in ("lower", "upper", "prior_std")}
     observed = {f"flux_{arm.name}": arm.flux[own] for arm, own in zip(arms, pixels, strict=True)}
     constant = {
         "lower": np.asarray(problem.prior.lower), "upper": np.asarray(problem.prior.upper),
@@ -56,33 +48,69 @@ def inference_data(
     for arm, own, continuum in zip(arms, pixels, level, strict=True):
         constant[f"error_{arm.name}"] = 1 / np.sqrt(np.asarray(arm.ivar)[own])
         constant[f"continuum_{arm.name}"] = continuum[own]
-    groups: dict[str, Any] = {
-        "posterior": with_sums(dict(zip(names, np.moveaxis(values, -1, 0), strict=True)), fixed),
-        "sample_stats": draws.stats or None,
-        "observed_data": observed,
-        "constant_data": constant,
+    return az.from_dict(
+        posterior=with_sums(dict(zip(names, np.moveaxis(values, -1, 0), strict=True)), found.settings.fixed),
+        sample_stats=draws.stats or None,
+        observed_data=observed,
+        constant_data=constant,
+        coords=coords,
+        dims=dims,
+        attrs=_attrs(found),
+    )
+
+
+@double
+def predictive_data(found: FitState, problem: Problem, draws: Draws) -> az.InferenceData:
+    """What takes seconds: ``log_likelihood`` of blocks of wavelength given the others, ``posterior_predictive`` and
+    ``prior``; arguments as of `inference_data`."""
+    arms, pixels = found.ready.spectrum.arms, _pixels(found, problem)
+    chains, each, n = draws.values.shape
+    flat = draws.values.reshape(-1, n)
+    chosen = np.linspace(0, len(flat) - 1, min(REPLICATED, len(flat))).astype(int)
+    wavelength = padded(found.ready.spectrum, [arm.wavelength for arm in arms], 0.0)
+    block = blocks_of(wavelength, problem.plan.used)
+    rng = np.random.default_rng(found.settings.seed)
+    told = predict(problem, found.theta, flat, chosen, block, rng)
+    replicated = {
+        f"flux_{arm.name}": (told.flux[:, a, own] * problem.pilot[a, own]).astype(np.float32)[None]
+        for a, (arm, own) in enumerate(zip(arms, pixels, strict=True))
     }
-    attrs = {"inference_library": "bayne", "spectrum": spectrum.id, "method": found.settings.method}
-    if complete:
-        chains, each, n = draws.values.shape
-        flat = draws.values.reshape(-1, n)
-        chosen = np.linspace(0, len(flat) - 1, min(REPLICATED, len(flat))).astype(int)
-        wavelength = padded(spectrum, [arm.wavelength for arm in arms], 0.0)
-        block = blocks_of(wavelength, used)
-        rng = np.random.default_rng(found.settings.seed)
-        told = predict(problem, found.theta, flat, chosen, block, rng)
-        groups["log_likelihood"] = {"flux": told.log_likelihood.reshape(chains, each, -1)}
-        scale = problem.pilot
-        groups["posterior_predictive"] = {
-            f"flux_{arm.name}": (told.flux[:, a, own] * scale[a, own]).astype(np.float32)[None]
-            for a, (arm, own) in enumerate(zip(arms, pixels, strict=True))
-        }
-        x, _ = problem.prior.sample(rng, PRIOR_DRAWS)
-        groups["prior"] = with_sums({name: x[None, :, i] for i, name in enumerate(names)}, fixed)
-        first = [int(np.flatnonzero(block.ravel() == b)[0]) for b in range(int(block.max()) + 1)]
-        coords["block"] = [f"{arms[i // block.shape[1]].name} {wavelength.ravel()[i]:.1f}" for i in first]
-        dims["flux"] = ["block"]
-    return az.from_dict(**groups, coords=coords, dims=dims, attrs=attrs)
+    x, _ = problem.prior.sample(rng, PRIOR_DRAWS)
+    names = problem.model.names
+    coords, dims = _on_pixels(found, pixels, "flux")
+    first = [int(np.flatnonzero(block.ravel() == b)[0]) for b in range(int(block.max()) + 1)]
+    coords["block"] = [f"{arms[i // block.shape[1]].name} {wavelength.ravel()[i]:.1f}" for i in first]
+    return az.from_dict(
+        log_likelihood={"flux": told.log_likelihood.reshape(chains, each, -1)},
+        posterior_predictive=replicated,
+        prior=with_sums({name: x[None, :, i] for i, name in enumerate(names)}, found.settings.fixed),
+        coords=coords,
+        dims=dims | {"flux": ["block"]},
+        attrs=_attrs(found),
+    )
+
+
+def _pixels(found: FitState, problem: Problem) -> list[np.ndarray]:
+    """Which pixels of every arm are used."""
+    return [
+        np.flatnonzero(used[: arm.flux.size])
+        for used, arm in zip(problem.plan.used, found.ready.spectrum.arms, strict=True)
+    ]
+
+
+def _on_pixels(found: FitState, pixels: list[np.ndarray], *kinds: str) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Wavelengths of the pixels as coordinates, and the dimensions of what there is of each kind on them."""
+    arms = found.ready.spectrum.arms
+    coords = {f"wavelength_{arm.name}": arm.wavelength[own] for arm, own in zip(arms, pixels, strict=True)}
+    return coords, {f"{kind}_{arm.name}": [f"wavelength_{arm.name}"] for kind in kinds for arm in arms}
+
+
+def _attrs(found: FitState) -> dict[str, str]:
+    return {
+        "inference_library": "bayne",
+        "spectrum": found.ready.spectrum.id,
+        "method": found.settings.method,
+    }
 
 
 def with_sums(values: dict[str, FloatArray], fixed: dict[str, float]) -> dict[str, FloatArray]:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -19,7 +18,9 @@ from ..forward import VELOCITY_MARGIN, TooSharp
 from ..information.robust import Misfit
 from ..likelihoods import (
     MAX_VELOCITY,
+    Prior,
     Problem,
+    StarModel,
     best_continuum,
     build,
     padded,
@@ -34,7 +35,7 @@ from ..wavelength import C_KMS, within
 from . import diagnose
 from .diagnose import Verdict
 from .discrepancy import Discrepancy
-from .optimise import from_box, optimise, to_box
+from .optimise import ARRIVED, optimise
 from .outliers import outliers, without
 from .prepare import PreparedSpectrum, Settings, prepare
 from .start import Start, find_start, template_labels
@@ -46,8 +47,9 @@ log = logging.getLogger("bayne")
 #: Starts of the optimiser, its most steps before and after the pilot continuum is replaced.
 STARTS, FIRST_STEPS, LAST_STEPS = 4, 20, 60
 
-#: Where the first climbs end: less than a sigma from their maximum, which the second pass moves.
-COARSE_TOLERANCE = 1.0
+#: Climbs before the last use about so many pixels, evenly spread, and end where a step would gain half of the tolerance
+#: at most: pilot continuum, process and outliers move the maximum by as much as what that leaves.
+COARSE_PIXELS, COARSE_TOLERANCE = 4000, 1.0
 
 #: Times that amplitude and scale of the continuum are looked for, each followed by a climb.
 PROCESS_ROUNDS = 2
@@ -141,17 +143,18 @@ def _search(found: FitState) -> None:
         found.teacher = teacher_problem(whole, teacher, ready, settings)
         for _ in range(CORRECTIONS):
             whole = add_correction(whole, found.teacher, theta)
-            theta, decrement = refine_maximum(whole, theta)
+            theta, decrement = approach_maximum(whole, theta)
     plain = whole
     if settings.jitter and np.isfinite(decrement):
-        plain, theta, decrement = _without_outliers(whole, theta, decrement)
+        plain, theta = _without_outliers(whole, theta)
         removed = int(whole.plan.used.sum() - plain.plan.used.sum())
         verdict.numbers["n_outliers"] = float(removed)
         if removed:
             verdict.raise_flag(
                 Flag.OUTLIERS_REMOVED, f"{removed} of {whole.plan.used.sum()} pixels were excluded as outliers."
             )
-    found.clock["map"] = time.perf_counter()
+    if np.isfinite(decrement):
+        theta, decrement = refine_maximum(plain, theta)
     if not np.isfinite(decrement):
         verdict.raise_flag(Flag.FAILED, "Posterior density or derivatives are not finite at any starting point.")
         return
@@ -166,6 +169,7 @@ def _search(found: FitState) -> None:
             Flag.NOT_CONVERGED, f"The optimiser stopped {np.sqrt(decrement):.1f} sigma short of the predicted maximum."
         )
     found.whole, found.plain, found.problem, found.theta = whole, plain, problem, theta
+    found.clock["map"] = time.perf_counter()
 
 
 def overlap(spectrum: Spectrum, emulator: Emulator) -> np.ndarray:
@@ -228,50 +232,65 @@ def _maximum(
     if not problem.plan.used.any():
         return None, np.zeros(0), 0.0, None
     guesses = [first_guess(problem, emulator, labels, start.velocity + bary) for labels in start.labels[:STARTS]]
-    starts = jnp.stack([from_box(problem.prior, guess) for guess in guesses])
-    u, values, _ = optimise(problem.model, problem.prior, starts, FIRST_STEPS, False, COARSE_TOLERANCE)
+    if settings.emulator_error:
+        problem = with_emulator_error(problem, emulator, guesses[0])
+    found, values, _ = optimise(
+        _coarse(problem), problem.prior, np.stack(guesses), FIRST_STEPS, False, COARSE_TOLERANCE
+    )
     log.info("optimiser: log posterior of the starting points %s", np.round(np.asarray(values), 1))
-    best = to_box(problem.prior, u[jnp.argmax(values)])
+    best = found[np.argmax(values)]
     if order is not None and np.isfinite(values).any():
-        _, ratio, _ = best_continuum(problem, best)
+        _, ratio, _ = best_continuum(problem, jnp.asarray(best))
         for a, arm in enumerate(spectrum.arms):
             # a wild continuum means a hopeless model: the pilot moves by no more than a factor of two
             pilot[a] = pilot[a] * np.clip(np.asarray(ratio[a, : arm.flux.size]), 0.5, 2.0)
     names = problem.model.names
     velocity = float(best[names.index("rv")]) - bary if "rv" in names else start.velocity
     problem = problem_at(velocity, settings.priors)
-    discrepancy = Discrepancy.of(problem, emulator.card if settings.robust else None, best)
+    discrepancy = Discrepancy.of(problem, emulator.card if settings.robust else None, jnp.asarray(best))
     if wider := discrepancy.priors(names, settings.priors):
         problem = problem_at(velocity, {**settings.priors, **wider})
     if settings.emulator_error:
         problem = with_emulator_error(problem, emulator, best)
-    theta, decrement = np.asarray(best), np.inf
+    theta, decrement = best, np.inf
     for _ in range(PROCESS_ROUNDS):
         problem = with_continuum_process(problem, theta)
-        theta, decrement = refine_maximum(problem, theta)
+        theta, decrement = approach_maximum(problem, theta)
     return problem, theta, decrement, discrepancy
 
 
-def refine_maximum(problem: Problem, theta: FloatArray | jax.Array) -> tuple[FloatArray, float]:
+def approach_maximum(problem: Problem, theta: FloatArray) -> tuple[FloatArray, float]:
+    """As `refine_maximum`, but of few pixels only: a sigma or two of the spectrum's from its maximum."""
+    return _climb(_coarse(problem), problem.prior, theta, COARSE_TOLERANCE)
+
+
+def _coarse(problem: Problem) -> StarModel:
+    return problem.model.thinned(max(1, problem.model.pixels.data.size // COARSE_PIXELS))
+
+
+def refine_maximum(problem: Problem, theta: FloatArray) -> tuple[FloatArray, float]:
     """Posterior maximum near `theta`, and the squared distance in sigma that was left at the end."""
-    again = from_box(problem.prior, jnp.asarray(theta))[None]
-    u, _, decrement = optimise(problem.model, problem.prior, again, LAST_STEPS, False)
-    return np.asarray(to_box(problem.prior, u[0])), float(decrement[0])
+    return _climb(problem.model, problem.prior, theta, ARRIVED)
 
 
-def _without_outliers(whole: Problem, theta: FloatArray, decrement: float) -> tuple[Problem, FloatArray, float]:
-    """The problem less its outliers, and its maximum: what is left out is looked for again from there."""
+def _climb(model: StarModel, prior: Prior, theta: FloatArray, enough: float) -> tuple[FloatArray, float]:
+    found, _, decrement = optimise(model, prior, np.asarray(theta)[None], LAST_STEPS, False, enough)
+    return found[0], float(decrement[0])
+
+
+def _without_outliers(whole: Problem, theta: FloatArray) -> tuple[Problem, FloatArray]:
+    """The problem less its outliers, and where its maximum is: what is left out is looked for again from there."""
     problem = whole
     for _ in range(ROUNDS):
         bad = outliers(problem, theta)
         if not bad.any():
             break
         problem = with_continuum_process(without(problem, bad), theta)
-        theta, decrement = refine_maximum(problem, theta)
-    return problem, theta, decrement
+        theta, _ = approach_maximum(problem, theta)
+    return problem, theta
 
 
-def first_guess(problem: Problem, emulator: Emulator, labels: FloatArray, rv: float) -> jax.Array:
+def first_guess(problem: Problem, emulator: Emulator, labels: FloatArray, rv: float) -> FloatArray:
     """(n,) parameters of a template at the found velocity, with modest broadening and jitter."""
     prior = problem.prior
     middle = np.asarray(0.5 * (prior.lower + prior.upper))
@@ -286,4 +305,4 @@ def first_guess(problem: Problem, emulator: Emulator, labels: FloatArray, rv: fl
             values[i] = 8.0
         elif name.startswith("excess_"):
             values[i] = 1.0
-    return jnp.asarray(np.clip(values, middle - 0.45 * width, middle + 0.45 * width))
+    return np.asarray(np.clip(values, middle - 0.45 * width, middle + 0.45 * width))

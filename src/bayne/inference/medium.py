@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..flags import Flag
-from ..likelihoods import Problem, best_continuum
+from ..likelihoods import Problem, RobustWidths, best_continuum
 from ..spectrum import Arm, FloatArray
 from ..wavelength import C_KMS, vacuum_to_air
 from .diagnose import Verdict
@@ -77,7 +77,8 @@ def _refraction(problem: Problem, arms: Sequence[Arm], theta: FloatArray, jitter
     Each arm's velocity is the step of Gauss and Newton along the derivative of the model.
     """
     # a step of the velocity is to move the model by all of it, not by what robust widths leave
-    problem, at = problem.changed(robust=None), jnp.asarray(theta)
+    at = jnp.asarray(theta)
+    problem = problem.changed(robust=RobustWidths.unchanged(problem.model.n_mean))
     step = jnp.zeros(at.size).at[problem.model.names.index("rv")].set(STEP)
     model, ratio, correction = (np.asarray(v) for v in best_continuum(problem, at))
     ahead, behind = (np.asarray(best_continuum(problem, x)[0]) for x in (at + step, at - step))

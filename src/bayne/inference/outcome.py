@@ -7,6 +7,7 @@ import time
 import zlib
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -23,7 +24,7 @@ from ..spectrum import FloatArray, Spectrum
 from ..wavelength import C_KMS
 from . import diagnose
 from .draws import Draws
-from .idata import inference_data
+from .idata import inference_data, predictive_data
 from .maximum import FitState
 from .medium import judge_medium
 from .prepare import Settings
@@ -43,7 +44,7 @@ def finish(found: FitState, covariance: FloatArray, draws: Draws, complete: bool
     draws
         From the posterior.
     complete
-        Whether the ArviZ data hold the groups that take seconds to compute; see `inference_data`.
+        Whether the ArviZ data will hold the groups that take seconds to compute; see `predictive_data`.
     """
     whole, plain, problem = found.whole, found.plain, found.problem
     if whole is None or plain is None or problem is None or found.discrepancy is None:
@@ -94,6 +95,9 @@ def finish(found: FitState, covariance: FloatArray, draws: Draws, complete: bool
     verdict.numbers |= {f"jitter_{arm.name}": float(j) for arm, j in zip(spectrum.arms, jitters, strict=True)}
     verdict.numbers["velocity_frame"] = velocity
     fixed = {n: _value(n, names, best, settings) for n in label_names if n not in names}
+    slim = replace(
+        found, whole=None, plain=None, problem=None, teacher=None
+    )  # a result keeps it until idata is asked for
     verdict.numbers |= _snr(spectrum, level)
     return FitResult(
         **_common_fields(found),
@@ -105,7 +109,8 @@ def finish(found: FitState, covariance: FloatArray, draws: Draws, complete: bool
         fisher_covariance=covariance,
         photon_covariance=photon_covariance(replace(plain, prior=discrepancy.prior), theta),
         crb=crb,
-        idata=inference_data(found, reported, values, draws, level, complete),
+        drawn=inference_data(found, reported, values, draws, level),
+        predicted=partial(predictive_data, slim, reported, draws) if complete else None,
         arms=_arms(spectrum, problem, model + correction, level, jitters),
         blocks=np.zeros((0, 2)) if found.misfit is None else found.misfit.blocks,
         influence=np.zeros((0, 0)) if found.misfit is None else found.misfit.influence,
@@ -133,7 +138,7 @@ def failed_result(found: FitState) -> FitResult:
         fisher_covariance=np.full((len(names),) * 2, np.nan),
         photon_covariance=np.full((len(names),) * 2, np.nan),
         crb=nan,
-        idata=az.from_dict(posterior={name: np.full((1, 1), np.nan) for name in names}),
+        drawn=az.from_dict(posterior={name: np.full((1, 1), np.nan) for name in names}),
         arms=tuple(arms),
     )
 

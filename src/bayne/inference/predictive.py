@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..batching import batchable
 from ..likelihoods import Problem, StarModel, best_continuum
 from ..spectrum import FloatArray
+from .chunks import predictions
 
 #: Spectra that are computed at a time.
 CHUNK = 200
@@ -68,7 +67,7 @@ def predict(
         some = rows[start : start + CHUNK]
         # always of one shape: what remains is filled up with the first
         full = np.concatenate([some, np.repeat(some[:1], CHUNK - len(some), axis=0)])
-        models = np.moveaxis(np.asarray(_predictions(problem.model, jnp.asarray(full))), -1, 0)[: len(some)]
+        models = np.moveaxis(np.asarray(predictions(problem.model, jnp.asarray(full))), -1, 0)[: len(some)]
         residual = np.where(used, data - models, 0.0)
         coefficients = linear.mean(residual)
         like.append(linear.log_densities(residual, coefficients, pieces))
@@ -76,11 +75,6 @@ def predict(
             if 0 <= i < len(some):
                 flux[place] = linear.replicate(models[i], coefficients[i], rng)
     return Predictive(np.concatenate(like)[where], flux)
-
-
-@batchable()
-def _predictions(model: StarModel, x: jax.Array) -> jax.Array:
-    return model.predictions(x)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +98,8 @@ class FitResult:
         (n_free,) Cramér-Rao bound without priors on labels; inf where the data do not constrain a parameter.
     label_flags
         Flags of single labels by name (`NEAR_EDGE`, `OUTSIDE_DOMAIN`, `PRIOR_DOMINATED`, ...).
-    idata
-        ArviZ InferenceData: posterior (one variable per name, and [X/H]), sample_stats, observed_data and constant_data
-        of the fitted pixels; from `fit_star` also log_likelihood (of blocks of wavelength, each given the others),
-        posterior_predictive and prior.
+    drawn, predicted
+        What `idata` has at once, and what computes the rest of it when it is first asked for; None for nothing.
     arms
         See `ArmFit`.
     diagnostics
@@ -127,7 +127,7 @@ class FitResult:
     photon_covariance: FloatArray
     crb: FloatArray
     label_flags: dict[str, Flag]
-    idata: az.InferenceData
+    drawn: az.InferenceData
     arms: tuple[ArmFit, ...]
     diagnostics: dict[str, float]
     ccf_velocity: FloatArray
@@ -135,6 +135,21 @@ class FitResult:
     provenance: dict[str, Any] = field(default_factory=dict)
     blocks: FloatArray = field(default_factory=lambda: np.zeros((0, 2)))
     influence: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    predicted: Callable[[], az.InferenceData] | None = None
+
+    @cached_property
+    def idata(self) -> az.InferenceData:
+        """ArviZ InferenceData: posterior (one variable per name, and [X/H]), sample_stats, observed_data and
+        constant_data of the fitted pixels; from `fit_star` also log_likelihood (of blocks of wavelength, each given the
+        others), posterior_predictive and prior, which take seconds when they are first asked for."""
+        if self.predicted is None:
+            return self.drawn
+        groups = {name: part[name] for part in (self.drawn, self.predicted()) for name in part.groups()}
+        return az.InferenceData(attrs=self.drawn.attrs, **groups)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: `idata` with all of its groups, not the star's problem that they are computed from."""
+        return vars(self) | {"drawn": self.idata, "idata": self.idata, "predicted": None}
 
     @property
     def ok(self) -> bool:
@@ -149,18 +164,18 @@ class FitResult:
     @property
     def has_chains(self) -> bool:
         """Whether the draws are those of ``"nuts"``, of ``"hmc"``, or of ``"fast"`` that had to hand over to it."""
-        return "sample_stats" in self.idata and "diverging" in self.idata.sample_stats
+        return "sample_stats" in self.drawn and "diverging" in self.drawn.sample_stats
 
     def draws(self, name: str) -> FloatArray:
         """(chain, draw) posterior draws of a sampled label or a derived [X/H]."""
-        posterior = self.idata.posterior
+        posterior = self.drawn.posterior
         if name in posterior:
             return np.asarray(posterior[name].values, dtype=np.float64)
         over, iron = over_hydrogen(self.label_names)[name]
         return self._values(over) + self._values(iron)
 
     def _values(self, name: str) -> FloatArray:
-        shape = (self.idata.posterior.sizes["chain"], self.idata.posterior.sizes["draw"])
+        shape = (self.drawn.posterior.sizes["chain"], self.drawn.posterior.sizes["draw"])
         return np.full(shape, self.fixed[name]) if name in self.fixed else self.draws(name)
 
     @property
@@ -377,7 +392,7 @@ def _from_file(path: Path, group: str, header: xr.Dataset, text: dict[str, Any])
         photon_covariance=header["photon_covariance"].values,
         crb=header["crb"].values,
         label_flags={k: Flag(v) for k, v in text["label_flags"].items()},
-        idata=az.InferenceData(**kept),
+        drawn=az.InferenceData(**kept),
         arms=tuple(arms),
         diagnostics=text["diagnostics"],
         ccf_velocity=header["ccf_velocity"].values,

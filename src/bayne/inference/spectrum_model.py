@@ -16,7 +16,7 @@ import numpyro.distributions as dist
 from ..emulators import Emulator
 from ..errors import BayneError
 from ..labels import check_known, over_hydrogen
-from ..likelihoods import MarginalNormal, Prior, StarModel, padded
+from ..likelihoods import MarginalNormal, Prior, RobustWidths, StarModel, padded
 from ..precision import double
 from .batch import bound_settings
 from .discrepancy import Discrepancy
@@ -92,7 +92,7 @@ class Likelihood:
 
     def predict(self, params: Mapping[str, Any]) -> jax.Array:
         """(..., p) spectrum of the star at the parameters, over the pilot continuum; raises as `log_prob` does."""
-        plain = replace(self.model, robust=None)
+        plain = replace(self.model, robust=RobustWidths.unchanged(self.model.n_mean))
         return self._each(lambda theta: plain.predict(theta).ravel()[self.index], "(m)->(p)", params)
 
     def distribution(self, params: Mapping[str, Any]) -> MarginalNormal:

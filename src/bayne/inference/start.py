@@ -127,57 +127,61 @@ def fwhm_kms(arms: Sequence[Arm]) -> float:
     return max(widths, default=0.0)
 
 
-def smooth_template(emulator: Emulator, flux: FloatArray, spectrum: Spectrum) -> FloatArray:
-    """Template smoothed to the instrument, but to no less than twice the bin."""
+def smoothed(emulator: Emulator, flux: FloatArray, spectrum: Spectrum) -> FloatArray:
+    """Spectra (t, p) of the emulator smoothed to the instrument, but to no less than twice the bin."""
     fwhm = max(2 * BIN_KMS, fwhm_kms(spectrum.arms))
     smooth = np.array(flux, dtype=np.float64)
     for k in np.unique(emulator.segment):
         here = emulator.segment == k
         step = C_KMS * float(np.median(np.diff(np.log(emulator.wavelength[here]))))
-        smooth[here] = gaussian_filter1d(smooth[here], fwhm / FWHM_PER_SIGMA / step, mode="nearest")
+        smooth[:, here] = gaussian_filter1d(smooth[:, here], fwhm / FWHM_PER_SIGMA / step, mode="nearest")
     return smooth
 
 
-def correlate(data: Binned, emulator: Emulator, template: FloatArray, velocities: FloatArray) -> FloatArray:
-    """Normalised cross-correlation (v,) of the data with a template, between -1 and 1, 0 without overlap.
+def correlate(data: Binned, emulator: Emulator, templates: FloatArray, velocities: FloatArray) -> FloatArray:
+    """Normalised cross-correlation (t, v) of the data with templates (t, p), between -1 and 1, 0 without overlap.
 
     Weighted correlation coefficient over the pixels that the shifted template covers; the weighted mean of
     each stretch is removed from both, so that levels do not count.
     """
-    lines, out = _Lines.of(emulator, template), np.zeros(velocities.size)
+    lines, out = _Lines.of(emulator, templates), np.zeros((len(templates), velocities.size))
     for i, velocity in enumerate(velocities):
         w, y, m = _aligned(data, lines, velocity)
-        norm = np.sqrt(np.sum(w * y**2) * np.sum(w * m**2))
-        out[i] = np.sum(w * y * m) / norm if norm > 0 else 0.0
+        norm = np.sqrt(np.sum(w * y**2) * (m**2 @ w))
+        out[:, i] = np.divide(m @ (w * y), norm, out=np.zeros(len(m)), where=norm > 0)
     return out
 
 
 class _Lines(NamedTuple):
-    """A template: ln λ (p,), its windows in ln λ, flux (p,)."""
+    """Templates: wavelengths (p,), their windows, fluxes (t, p)."""
 
-    log_wave: FloatArray
-    windows: FloatArray
+    wavelength: FloatArray
+    windows: list[tuple[float, float]]
     flux: FloatArray
 
     @classmethod
     def of(cls, emulator: Emulator, flux: FloatArray) -> _Lines:
-        return cls(np.log(emulator.wavelength), np.log(emulator.windows()), flux)
+        return cls(emulator.wavelength, emulator.windows(), flux)
 
 
 def _aligned(data: Binned, lines: _Lines, velocity: float) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Weights, data and shifted template (n,) of the bins that it covers, each less its stretch's weighted mean."""
-    rest = data.log_wave - np.arctanh(velocity / C_KMS)
-    covered = np.zeros(rest.size, bool)
+    """Weights and data (n,) and shifted templates (t, n) of the bins that these cover, each less its stretch's weighted
+    mean."""
+    wavelength = np.exp(data.log_wave - np.arctanh(velocity / C_KMS))
+    covered = np.zeros(wavelength.size, bool)
     for low, high in lines.windows:
-        covered |= (rest >= low) & (rest <= high)
+        covered |= (wavelength >= low) & (wavelength <= high)
     if covered.sum() < 10:
-        return np.zeros(0), np.zeros(0), np.zeros(0)
-    w, stretch, y = data.weight[covered], data.stretch[covered], data.value[covered]
-    m = np.interp(rest[covered], lines.log_wave, lines.flux)
-    total = np.bincount(stretch, w)
+        return np.zeros(0), np.zeros(0), np.zeros((len(lines.flux), 0))
+    w, y = data.weight[covered], data.value[covered]
+    place = np.interp(wavelength[covered], lines.wavelength, np.arange(lines.wavelength.size))
+    left = np.minimum(place.astype(int), lines.wavelength.size - 2)
+    m = lines.flux[:, left] + (place - left) * (lines.flux[:, left + 1] - lines.flux[:, left])
+    _, first, stretch = np.unique(data.stretch[covered], return_index=True, return_inverse=True)
+    total = np.add.reduceat(w, first)
     total[total == 0] = 1.0
-    y = y - (np.bincount(stretch, w * y) / total)[stretch]
-    m = m - (np.bincount(stretch, w * m) / total)[stretch]
+    y = y - (np.add.reduceat(w * y, first) / total)[stretch]
+    m = m - (np.add.reduceat(w * m, first, axis=1) / total)[:, stretch]
     return w, y, m
 
 
@@ -186,7 +190,7 @@ def _independent(data: Binned, emulator: Emulator, template: FloatArray, velocit
 
     n / (1 + 2 Σ ρ_k), with the autocorrelations ρ_k up to the first that is not positive (Sokal 1997).
     """
-    w, y, m = _aligned(data, _Lines.of(emulator, template), velocity)
+    w, y, (m,) = _aligned(data, _Lines.of(emulator, template[None]), velocity)
     if w.size == 0:
         return 0.0
     square = np.sum(w * m**2)
@@ -221,13 +225,13 @@ def find_start(
     low, high = around
     grid = np.union1d(np.arange(-MAX_VELOCITY, MAX_VELOCITY + BIN_KMS, BIN_KMS), [low, 0.5 * (low + high), high])
     allowed = (grid >= low) & (grid <= high)
-    templates = [smooth_template(emulator, f, spectrum) for f in emulator.evaluate(labels)]
-    functions = np.array([correlate(data, emulator, t, grid) for t in templates])
+    templates = smoothed(emulator, emulator.evaluate(labels), spectrum)
+    functions = correlate(data, emulator, templates, grid)
     order = np.argsort(-functions[:, allowed].max(1))
     best = int(order[0])
     near = grid[allowed][int(np.argmax(functions[best, allowed]))]
     fine = np.clip(near + np.linspace(-2 * BIN_KMS, 2 * BIN_KMS, 97), low, high)
-    velocity = float(fine[int(np.argmax(correlate(data, emulator, templates[best], fine)))])
+    velocity = float(fine[int(np.argmax(correlate(data, emulator, templates[best : best + 1], fine)))])
     ccf = functions[best]
     elsewhere = allowed & (np.abs(grid - velocity) > max(VELOCITY_MARGIN, fwhm_kms(spectrum.arms)))
     other = ccf[elsewhere].max(initial=0.0)

@@ -35,14 +35,14 @@ class TangentPlane(NamedTuple):
 
 
 @batchable()
-def tangent_plane(model: PixelModel, theta: jax.Array) -> TangentPlane:
+def tangent_plane(model: PixelModel, theta: jax.Array, flux: jax.Array, derivatives: jax.Array) -> TangentPlane:
     """Plane whose axes are whitened: axes Σ axesᵀ = 1, Σ the covariance of the pixels at `theta`.
 
     With J the Jacobian and L Lᵀ = Jᵀ Σ⁻¹ J the Fisher matrix, the axes are L⁻¹ Jᵀ Σ⁻¹: c is how far a spectrum is from
     the central one along that plane, in standard deviations of the noise. What nonlinearity does within it can be much,
     out of it is little (Bates & Watts 1980, J. R. Stat. Soc. B 42, 1: parameter effects and intrinsic curvature).
+    `flux` and `derivatives` are what `PixelModel.jacobian` gives.
     """
-    flux, derivatives = model.jacobian(theta)
     factors = factorise(model.pixels, flux, model.jitter_variance(theta), derivatives)
     fisher = factors.quadratic()
     size = jnp.sqrt(jnp.diagonal(fisher)) + 1e-30

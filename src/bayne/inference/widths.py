@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..batching import batchable
 from ..information.robust import Misfit, misfit, scores
-from ..likelihoods import Problem, StarModel, padded
+from ..likelihoods import Problem, padded
 from ..spectrum import FloatArray, Spectrum
+from .expansion import expand, jacobian
 
 #: A broadening (km/s) at which a spectrum shows how it depends on it.
 PROBE = 3.0
-
-
-_fisher = batchable()(StarModel.fisher)
 
 
 def precision(problem: Problem, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -41,15 +39,16 @@ def precision(problem: Problem, theta: FloatArray) -> tuple[FloatArray, FloatArr
 
 def _precision(problem: Problem, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
     """`precision` just there."""
-    x, prior = jnp.asarray(theta), problem.prior
-    fisher = np.asarray(_fisher(problem.model, x))
+    at, prior = expand(problem.model, problem.prior, theta), problem.prior
     uniform = np.where(np.asarray(prior.precision) > 0, 0.0, 12 / np.asarray(prior.upper - prior.lower) ** 2)
-    return fisher, fisher + np.asarray(prior.curvature(x)) + np.diag(uniform)
+    return at.fisher, at.fisher + at.prior_curvature + np.diag(uniform)
 
 
 def photon_covariance(problem: Problem, theta: FloatArray) -> FloatArray:
     """(n, n) covariance if nothing but the noise of the photons were wrong: no jitter, no error of the emulator."""
-    perfect = problem.changed(pixels=replace(problem.model.pixels, error=None))
+    # an error of zero: of the same shape, so that nothing is compiled again
+    pixels = problem.model.pixels
+    perfect = problem.changed(pixels=replace(pixels, error=jax.tree.map(jnp.zeros_like, pixels.error)))
     quiet = np.array(theta)
     quiet[problem.model.n_mean :] = 0.0
     return np.asarray(np.linalg.inv(precision(perfect, quiet)[1]), dtype=np.float64)
@@ -58,7 +57,8 @@ def photon_covariance(problem: Problem, theta: FloatArray) -> FloatArray:
 def find_misfit(problem: Problem, spectrum: Spectrum, theta: FloatArray) -> Misfit:
     """What blocks of wavelength say about the misfit at `theta`."""
     model = problem.model
-    each = np.asarray(scores(model, jnp.asarray(theta)))
+    at = jnp.asarray(theta)
+    each = np.asarray(scores(model, at, *jacobian(model, at)))
     wavelength = padded(spectrum, [arm.wavelength for arm in spectrum.arms], 0.0)
     bounded = precision(problem, theta)[1][: model.n_mean, : model.n_mean]
     return misfit(each, wavelength, problem.plan.used, bounded)

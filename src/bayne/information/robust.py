@@ -32,13 +32,12 @@ class Misfit(NamedTuple):
 
 
 @batchable()
-def scores(model: StarModel, theta: jax.Array) -> jax.Array:
+def scores(model: StarModel, theta: jax.Array, flux: jax.Array, derivatives: jax.Array) -> jax.Array:
     """(a, n, m) derivatives of the log likelihood by the parameters of the mean, pixel by pixel.
 
     Continuum and emulator error are taken out of the residual and of the derivatives of the model: a block of
-    wavelength tells of the labels what is left then.
+    wavelength tells of the labels what is left then. `flux` and `derivatives` are what `PixelModel.jacobian` gives.
     """
-    flux, derivatives = model.jacobian(theta)
     residual = jnp.where(model.pixels.used, model.pixels.data - flux, 0.0)
     both = jnp.concatenate([derivatives, residual[..., None]], axis=-1)
     factors = factorise(model.pixels, flux, model.jitter_variance(theta), both)

@@ -20,6 +20,10 @@ class EmulatorError:
     basis: jax.Array
     variance: jax.Array
 
+    def thinned(self, step: int) -> EmulatorError:
+        """That of one pixel in `step`."""
+        return EmulatorError(self.basis[:, ::step], self.variance[:, ::step])
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -54,6 +58,11 @@ class Pixels:
     def scaled_basis(self) -> jax.Array:
         """(a, n, c) polynomials and modes of the continuum times their prior standard deviations."""
         return self.basis * self.spread[:, None]
+
+    def thinned(self, step: int) -> Pixels:
+        """One pixel in `step`."""
+        data, variance, used, basis = (v[:, ::step] for v in (self.data, self.variance, self.used, self.basis))
+        return Pixels(data, variance, used, basis, self.spread, self.error and self.error.thinned(step))
 
 
 @jax.tree_util.register_dataclass

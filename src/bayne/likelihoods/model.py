@@ -75,19 +75,24 @@ class PixelModel(ABC):
     def log_like(self, theta: jax.Array) -> jax.Array:
         """Log marginal likelihood () of the normalised data; with a table, as that says."""
         if self.table is not None:
-            return self.log_likes(theta[None])[0][0]
+            return self.log_likes(theta[None], _computed_once(self.predictions(theta[None])))[0]
         return log_likelihood(self.pixels, _computed_once(self.predict(theta)), self.jitter_variance(theta))
 
-    def log_likes(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """(k,) `log_like` of parameters (k, n), and the models (a, n, k)."""
-        models, extra = _computed_once(self.predictions(x)), jax.vmap(self.jitter_variance)(x)
+    def log_likes(self, x: jax.Array, models: jax.Array) -> jax.Array:
+        """(k,) `log_like` of parameters (k, n) whose `predictions` (a, n, k) are known."""
+        extra = jax.vmap(self.jitter_variance)(x)
         if self.table is not None:
-            return log_likelihoods(self.pixels, self.table, models, extra), models
-        return jax.vmap(partial(log_likelihood, self.pixels), (2, 0))(models, extra), models
+            return log_likelihoods(self.pixels, self.table, models, extra)
+        return jax.vmap(partial(log_likelihood, self.pixels), (2, 0))(models, extra)
 
     def expand(self, theta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Log likelihood (), its gradient (n,) and the Fisher matrix (n, n), all of one Jacobian."""
-        model, derivatives = self.jacobian(theta)
+        return self.expanded(theta, *self.jacobian(theta))
+
+    def expanded(
+        self, theta: jax.Array, model: jax.Array, derivatives: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """`expand` with what `jacobian` gave."""
         extra = self.jitter_variance(theta)
         slope = None if extra is None else extra + self.photon
         return expansion(self.pixels, model, derivatives, extra, slope)

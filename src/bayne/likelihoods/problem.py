@@ -188,6 +188,7 @@ def build(
         labels=jnp.asarray(np.where(np.isnan(labels), 0.5 * (emulator.lower + emulator.upper), labels)),
         fixed={k: jnp.asarray(float(defaults[k] if k in own else fixed.get(k, defaults[k]))) for k in OTHERS},
         bary=jnp.asarray(float(bary)),
+        robust=RobustWidths.unchanged(len([name for name in names if not name.startswith("excess_")])),
         spreads=jnp.asarray(spreads) if process else None,
     )
     a, b = emulator.card.halfspaces

@@ -36,6 +36,11 @@ class RobustWidths:
     centre: jax.Array
     shrink: jax.Array
 
+    @classmethod
+    def unchanged(cls, m: int) -> RobustWidths:
+        """Of a model that is taken for right."""
+        return cls(jnp.zeros(m), jnp.eye(m))
+
     def __call__(self, mean: jax.Array) -> jax.Array:
         """Parameters (m,) of the mean nearer to the maximum than they are."""
         return self.centre + self.shrink @ (mean - self.centre)
@@ -59,10 +64,10 @@ class StarModel(PixelModel):
         Values () of those of `OTHERS` that are not free.
     bary
         Velocity that is added to that in the frame of the file (km/s).
+    robust
+        Widths of the likelihood.
     spreads
         (h, a, c) standard deviations of the continuum's columns to choose from; None without a process.
-    robust
-        None where the model is taken for right.
     offset
         (a, n) what a teacher adds to the spectra of a distilled emulator; None without a teacher.
     """
@@ -72,8 +77,8 @@ class StarModel(PixelModel):
     labels: jax.Array
     fixed: dict[str, jax.Array]
     bary: jax.Array
+    robust: RobustWidths
     spreads: jax.Array | None = None
-    robust: RobustWidths | None = None
     offset: jax.Array | None = None
 
     def parameters(self, theta: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
@@ -85,7 +90,7 @@ class StarModel(PixelModel):
 
     def _nearer(self, theta: jax.Array) -> jax.Array:
         m = self.n_mean
-        return theta if self.robust is None else theta.at[:m].set(self.robust(theta[:m]))
+        return theta.at[:m].set(self.robust(theta[:m]))
 
     def predictions(self, x: jax.Array) -> jax.Array:
         """(a, n, k) normalised flux, float64, 1 on unused pixels; side by side they cost less than one by one."""
@@ -107,9 +112,7 @@ class StarModel(PixelModel):
 
         model, push_other = jax.linearize(moved, self._nearer(theta)[k : self.n_mean])
         by_other = jax.vmap(push_other, out_axes=-1)(jnp.eye(len(names)))[..., 0, :]
-        both = jnp.concatenate([by_label, by_other], axis=-1)
-        if self.robust is not None:
-            both = both @ self.robust.shrink
+        both = jnp.concatenate([by_label, by_other], axis=-1) @ self.robust.shrink
         return self._model(model)[..., 0], jnp.where(self.pixels.used[..., None], both, 0.0)
 
     def observed(self, rest: jax.Array, other: dict[str, jax.Array]) -> jax.Array:
@@ -125,6 +128,13 @@ class StarModel(PixelModel):
     def _model(self, observed: jax.Array) -> jax.Array:
         offset = 0.0 if self.offset is None else self.offset[..., None]
         return jnp.where(self.pixels.used[..., None], observed + offset, 1.0)
+
+    def thinned(self, step: int) -> StarModel:
+        """The model of one pixel in `step`; of all of them where a banded LSF makes each of its neighbours."""
+        if self.forward.bands is not None:
+            return self
+        offset = None if self.offset is None else self.offset[:, ::step]
+        return replace(self, forward=self.forward.thinned(step), pixels=self.pixels.thinned(step), offset=offset)
 
     def with_emulator_error(self, error: ErrorModel, theta: jax.Array) -> StarModel:
         """With the emulator's error counted, as it is at θ: it depends on the star.

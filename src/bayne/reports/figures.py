@@ -148,7 +148,7 @@ def trace_figure(result: FitResult) -> Figure | None:
     names = moving(result)
     if not result.has_chains or not names:
         return None
-    stats = getattr(result.idata, "sample_stats", {})
+    stats = getattr(result.drawn, "sample_stats", {})
     diverging = np.asarray(stats["diverging"].values, bool) if "diverging" in stats else np.zeros((1, 1), bool)
     colours = (BLUE, ORANGE, GREEN, PURPLE, SKY, RED, INK, GREY)
     with rc_context(STYLE):

@@ -1,75 +1,99 @@
-"""Wall time of one fit: first run of the command, second run, and what of it is compilation.
+"""How long fits take: mock stars of four surveys, one after the other, on this machine.
 
-    python benchmarks/fit_time.py --spectrum apogee_2M13012770.npz --emulator binspec_NN_normalized_spectra.npz \\
-        --card src/bayne/emulators/cards/binspec_apogee.json --free rv
+    python benchmarks/fit_time.py fit_time --stars 20 --methods map,laplace,fast
+    python benchmarks/fit_time.py fit_time --stars 2 --methods nuts
+    python benchmarks/fit_time.py fit_time --table old_fit_time
 
-The command runs twice with one compilation cache, empty at first. The same fit then runs three times inside this
-process: the first pays for tracing and for reading the cache, the others are the work itself.
+Stars are drawn inside the emulator's domain with S/N from 20 to 300, as in `inference.py`. The first star of a survey
+is fitted once more than the others: what it takes the first time is compilation. Each fit leaves its times in the
+folder, so that an interrupted run goes on; ``--table`` prints medians, beside those of another version's folder.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
-import subprocess
-import sys
-import tempfile
 import time
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+
+import bayne
+from inference import stars
+
+#: Emulator and instrument of each survey.
+SURVEYS = {
+    "GALAH": ("galah", "hermes"),
+    "APOGEE": ("apogee", "apogee"),
+    "Gaia RVS": ("rvs", "rvs"),
+    "LAMOST": ("optical-low", "lamost"),
+}
+
 
 def main() -> None:
-    """Time the command and the function, print one line each."""
+    """Fit, or print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--spectrum", required=True)
-    parser.add_argument("--emulator", required=True)
-    parser.add_argument("--card")
-    parser.add_argument("--free", default="rv,vsini")
-    parser.add_argument("--methods", default="map,laplace,nuts")
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--surveys", default=",".join(SURVEYS))
+    parser.add_argument("--stars", type=int, default=20)
+    parser.add_argument("--methods", default="map,laplace,fast")
+    parser.add_argument("--table", type=Path, metavar="BEFORE", help="print medians beside those of another folder")
     arguments = parser.parse_args()
-    versions = ", ".join(f"{p} {version(p)}" for p in ("bayne", "jax", "numpyro"))
-    print(
-        f"{date.today()}; {os.cpu_count()} cores, {platform.machine()}; Python {platform.python_version()}, {versions}"
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["BAYNE_CACHE"] = folder
+    if arguments.table:
+        print(table(arguments.output, arguments.table))
+        return
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    for survey in arguments.surveys.split(","):
         for method in arguments.methods.split(","):
-            for run in ("first", "second"):
-                command = [sys.executable, "-m", "bayne", "fit", arguments.spectrum, "--emulator", arguments.emulator]
-                command += ["--free", arguments.free, "--method", method, "--output", folder, "--overwrite"]
-                command += ["--card", arguments.card] if arguments.card else []
-                start = time.perf_counter()
-                code = subprocess.run(command, capture_output=True, check=False).returncode
-                print(
-                    f"bayne fit --method {method}, {run} run: {time.perf_counter() - start:.1f} s (exit {code})",
-                    flush=True,
-                )
-        in_process(arguments, Path(folder))
+            measure(survey, method, arguments.stars, arguments.output / f"{survey}-{method}.json".replace(" ", "-"))
 
 
-def in_process(arguments: argparse.Namespace, folder: Path) -> None:
-    """Three fits in one process, with the times of their stages."""
-    import jax
+def measure(survey: str, method: str, number: int, path: Path) -> None:
+    """Times of one method for the stars of a survey."""
+    name, instrument = SURVEYS[survey]
+    emulator = bayne.load_emulator(name)
+    done = json.loads(path.read_text()) if path.exists() else {"seconds": [], "flags": []}
+    every = stars(emulator, None, number, instrument)
+    for star in every[len(done["seconds"]) :]:
+        first = timed(star, emulator, method)
+        if "first" not in done:
+            done["first"] = first[0]
+            first = timed(star, emulator, method)
+        done["seconds"].append(first[0])
+        done["flags"].append(first[1])
+        path.write_text(json.dumps(done))
+        print(f"{survey}, {method}, {star.id}: {first[0]:.2f} s, {first[1] or 'no flags'}", flush=True)
 
-    import bayne
 
-    jax.config.update("jax_compilation_cache_dir", str(folder / "jax"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
-    emulator = bayne.load_emulator(arguments.emulator, arguments.card)
-    spectrum = bayne.read_spectrum(arguments.spectrum)
-    for method in arguments.methods.split(","):
-        for run in range(3):
-            free = tuple(arguments.free.split(","))
-            d = bayne.fit_star(spectrum, emulator, method=method, free=free, seed=run).diagnostics
-            sampled = f", minimum bulk ESS {d['ess_bulk_min']:.0f}" if "ess_bulk_min" in d else ""
-            print(
-                f"fit_star {method}, run {run + 1}: {d['seconds']:.1f} s, of which maximum {d['seconds_map']:.1f} s, "
-                f"posterior {d['seconds_posterior']:.1f} s; {d['n_pixels']:.0f} pixels{sampled}",
-                flush=True,
-            )
+def timed(star: bayne.Spectrum, emulator: bayne.Emulator, method: str) -> tuple[float, str]:
+    """Seconds of a fit, and its flags."""
+    start = time.perf_counter()
+    result = bayne.fit_star(star, emulator, method=method)
+    return time.perf_counter() - start, ", ".join(result.flags.names)
+
+
+def table(after: Path, before: Path) -> str:
+    """Median seconds, before and after, and those of the first star."""
+    versions = ", ".join(f"{p} {version(p)}" for p in ("bayne", "jax", "numpyro"))
+    lines = [
+        f"{date.today()}; {os.cpu_count()} cores, {platform.machine()}; Python {platform.python_version()}, {versions}",
+        "",
+        "| survey | method | stars | median before | median | slowest | first star before | first star |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for path in sorted(after.glob("*.json")):
+        new, file = json.loads(path.read_text()), before / path.name
+        old = json.loads(file.read_text()) if file.exists() else {"seconds": [np.nan], "first": np.nan}
+        survey, method = path.stem.rsplit("-", 1)
+        lines.append(
+            f"| {survey.replace('-', ' ')} | `{method}` | {len(new['seconds'])} | {np.median(old['seconds']):.2f} "
+            f"| {np.median(new['seconds']):.2f} | {max(new['seconds']):.2f} | {old['first']:.0f} | {new['first']:.0f} |"
+        )
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

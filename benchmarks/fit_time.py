@@ -4,7 +4,7 @@
     python benchmarks/fit_time.py fit_time --stars 2 --methods nuts
     python benchmarks/fit_time.py fit_time --table old_fit_time
 
-Stars are drawn inside the emulator's domain with S/N from 20 to 300, as in `inference.py`. The first star of a survey
+Stars are drawn inside the emulator's domain with S/N from 20 to 300, as in `mock_stars.py`. The first star of a survey
 is fitted once more than the others: what it takes the first time is compilation. Each fit leaves its times in the
 folder, so that an interrupted run goes on; ``--table`` prints medians, beside those of another version's folder.
 """
@@ -21,9 +21,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from mock_stars import stars
 
 import bayne
-from inference import stars
 
 #: Emulator and instrument of each survey.
 SURVEYS = {

@@ -35,6 +35,7 @@ import arviz as az
 import jax
 import jax.numpy as jnp
 import numpy as np
+from mock_stars import stars
 from numpyro.infer import MCMC, NUTS, init_to_value
 
 import bayne
@@ -47,8 +48,6 @@ from bayne.inference.copula import profiles
 from bayne.inference.maximum import LAST_STEPS, find_maximum
 from bayne.inference.optimise import optimise
 from bayne.inference.surrogate import tangent_plane
-from bayne.information.mock import mock_star
-from bayne.labels import over_hydrogen
 from bayne.likelihoods import Problem, log_posterior
 from bayne.spectrum import Spectrum
 
@@ -57,27 +56,6 @@ PLAIN = (300, 300)
 
 #: Values of a label that its profile is computed at.
 PLACES = 28
-
-#: Signal-to-noise ratios of the first and the last star, and scatter of abundances about solar ratios (dex).
-SNR, SCATTER = (20.0, 300.0), 0.15
-
-
-def stars(emulator: Emulator, arms: list[str] | None, number: int, instrument: str = "hermes") -> list[Spectrum]:
-    """Mock observations of stars from all over the domain, through the emulator itself."""
-    rng = np.random.default_rng(11)
-    ratios = {over for over, _ in over_hydrogen(emulator.label_names).values()}
-    lower, upper, made = emulator.lower, emulator.upper, []
-    for i, snr in enumerate(np.geomspace(*SNR, number)):
-        inside = False
-        while not inside:
-            labels = rng.uniform(0.95 * lower + 0.05 * upper, 0.05 * lower + 0.95 * upper)
-            for k, name in enumerate(emulator.label_names):
-                if name in ratios:
-                    labels[k] = np.clip(rng.normal(0, SCATTER), lower[k], upper[k])
-            inside = bool(emulator.contains(labels))
-        rest = emulator.flux(labels)
-        made.append(mock_star(emulator, rest, instrument, arms=arms, rv=rng.normal(0, 30), vsini=8.0, snr=snr, seed=i))
-    return made
 
 
 def measure(star: Spectrum, emulator: Emulator, method: str, path: Path) -> dict[str, Any]:

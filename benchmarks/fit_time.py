@@ -59,14 +59,13 @@ def measure(survey: str, method: str, number: int, path: Path) -> None:
     done = json.loads(path.read_text()) if path.exists() else {"seconds": [], "flags": []}
     every = stars(emulator, None, number, instrument)
     for star in every[len(done["seconds"]) :]:
-        first = timed(star, emulator, method)
         if "first" not in done:
-            done["first"] = first[0]
-            first = timed(star, emulator, method)
-        done["seconds"].append(first[0])
-        done["flags"].append(first[1])
+            done["first"], _ = timed(star, emulator, method)
+        seconds, flags = timed(star, emulator, method)
+        done["seconds"].append(seconds)
+        done["flags"].append(flags)
         path.write_text(json.dumps(done))
-        print(f"{survey}, {method}, {star.id}: {first[0]:.2f} s, {first[1] or 'no flags'}", flush=True)
+        print(f"{survey}, {method}, {star.id}: {seconds:.2f} s, {flags or 'no flags'}", flush=True)
 
 
 def timed(star: bayne.Spectrum, emulator: bayne.Emulator, method: str) -> tuple[float, str]:

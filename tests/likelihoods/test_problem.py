@@ -28,6 +28,16 @@ def bare() -> Problem:
         )  # fmt: skip
 
 
+def test_one_pixel_in_three_has_the_spectrum_and_the_noise_of_the_whole(bare: Problem) -> None:
+    with jax.enable_x64(True):
+        whole = with_emulator_error(bare, erring_emulator(), STAR).model
+        few = whole.thinned(3)
+        at = jnp.asarray(STAR)
+        np.testing.assert_allclose(few.predict(at), whole.predict(at)[:, ::3], rtol=1e-6)
+        for name in ("data", "used", "basis", "total_variance"):
+            np.testing.assert_array_equal(getattr(few.pixels, name), getattr(whole.pixels, name)[:, ::3])
+
+
 def test_metal_rich_star_gets_the_larger_error(bare: Problem) -> None:
     with jax.enable_x64(True):
         poor, rich = (
